@@ -1,0 +1,15 @@
+/* The one place that allocates small things, so that a test can make it fail, and so that errno stays as it was: clang
+ * takes malloc for a function that does not write errno, and drops a `saved = errno; malloc(…); errno = saved;` around
+ * it. */
+#ifndef WF_CORE_ALLOC_H
+#define WF_CORE_ALLOC_H
+
+#include <stddef.h>
+
+/* Zeroed memory, aligned for anything up to 16 bytes; NULL when there is none. Leaves errno alone. */
+void *wf_alloc(size_t size);
+
+/* Give it back; NULL is fine. Leaves errno alone. */
+void wf_free(void *memory);
+
+#endif

@@ -1,0 +1,39 @@
+/* The context switch: what it costs to go from one stack to another.
+ *
+ * wf_context_switch saves the callee-saved integer registers on the stack it leaves, stores that stack pointer, takes the other
+ * one and returns there, with `value` as its return value. It is an out-of-line function that ends in a plain `ret`, so that the
+ * return-address predictor stays in step with the stack (a `pop; jmp` costs seven times as much from call depth 4). Floating-
+ * point registers are caller-saved on x86-64; aarch64 also saves d8–d15. Control words (mxcsr, x87, FPCR) are not touched:
+ * only coroutines that ask for an environment of their own pay for it (wf_fpenv_save).
+ *
+ * Layout of a saved context, lowest address first; wf_context_frame and the debugger rely on it:
+ *     x86-64   r15 r14 r13 r12 rbx rbp return-address
+ *     aarch64  x19…x28, x29 x30 (return address), d8…d15
+ *
+ * One file per architecture: core/switch_x86_64.S, core/switch_aarch64.S. Sanitizers are told of every switch by core/fiber.h.
+ */
+#ifndef WF_CORE_CONTEXT_H
+#define WF_CORE_CONTEXT_H
+
+#include <stdint.h>
+
+/* Leave this stack for the context `to`. Returns when somebody switches to *save, with the value that they pass. */
+void *wf_context_switch(void **save, void *to, void *value);
+
+/* Prepare a stack whose highest usable address is `top` (16-byte aligned). The first switch to the returned context calls
+ * entry(arg, value) on it; entry never returns. */
+void *wf_context_make(void *top, void (*entry)(void *arg, void *value), void *arg);
+
+/* Frame pointer and return address of a saved context, where a backtrace of it begins. */
+typedef struct wf_context_frame {
+    const void *frame;
+    const void *return_address;
+} wf_context_frame;
+
+wf_context_frame wf_context_top_frame(const void *sp);
+
+/* Control words of floating point: store those in force, put those given in force. `words` has room for 8. */
+void wf_fpenv_save(uint32_t *words);
+void wf_fpenv_load(const uint32_t *words);
+
+#endif

@@ -1,0 +1,24 @@
+/* The stack pointer in a signal context, per architecture. Included by core/fault.c only. */
+#ifndef WF_CORE_FAULT_CONTEXT_H
+#define WF_CORE_FAULT_CONTEXT_H
+
+#include <stdint.h>
+#include <ucontext.h>
+
+#if defined(__x86_64__)
+
+static inline uintptr_t wf_fault_sp(const void *context)
+{
+    return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RSP];
+}
+
+#elif defined(__aarch64__)
+
+static inline uintptr_t wf_fault_sp(const void *context)
+{
+    return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.sp;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,102 @@
+/* Context switch of aarch64 (AAPCS64). See core/context.h.
+ *
+ * The return address is signed with the stack pointer where the compiler's own functions sign theirs (paciasp/autiasp are no-ops
+ * on older processors): it is signed against the sp it is saved at and authenticated against the same sp after the switch. */
+#include "core/context_aarch64.h"
+
+        .text
+
+/* void *wf_context_switch(void **save, void *to, void *value) */
+        .globl  wf_context_switch
+        .hidden wf_context_switch
+        .type   wf_context_switch, %function
+        .p2align 5
+wf_context_switch:
+        .cfi_startproc
+        hint    #25                     /* paciasp; also a landing pad for BTI */
+        .cfi_window_save                /* DW_CFA_AARCH64_negate_ra_state */
+        sub     sp, sp, #WF_CONTEXT_SIZE
+        .cfi_adjust_cfa_offset WF_CONTEXT_SIZE
+        stp     x19, x20, [sp, #WF_CONTEXT_X19]
+        stp     x21, x22, [sp, #WF_CONTEXT_X21]
+        stp     x23, x24, [sp, #WF_CONTEXT_X23]
+        stp     x25, x26, [sp, #WF_CONTEXT_X25]
+        stp     x27, x28, [sp, #WF_CONTEXT_X27]
+        stp     x29, x30, [sp, #WF_CONTEXT_X29]
+        .cfi_rel_offset x29, WF_CONTEXT_X29
+        .cfi_rel_offset x30, WF_CONTEXT_X29 + 8
+        stp     d8, d9, [sp, #WF_CONTEXT_D8]
+        stp     d10, d11, [sp, #WF_CONTEXT_D10]
+        stp     d12, d13, [sp, #WF_CONTEXT_D12]
+        stp     d14, d15, [sp, #WF_CONTEXT_D14]
+        mov     x9, sp
+        str     x9, [x0]
+        mov     sp, x1                  /* both stacks have the same layout here, so the CFI stays right */
+        ldp     x19, x20, [sp, #WF_CONTEXT_X19]
+        ldp     x21, x22, [sp, #WF_CONTEXT_X21]
+        ldp     x23, x24, [sp, #WF_CONTEXT_X23]
+        ldp     x25, x26, [sp, #WF_CONTEXT_X25]
+        ldp     x27, x28, [sp, #WF_CONTEXT_X27]
+        ldp     x29, x30, [sp, #WF_CONTEXT_X29]
+        .cfi_restore x29
+        .cfi_restore x30
+        ldp     d8, d9, [sp, #WF_CONTEXT_D8]
+        ldp     d10, d11, [sp, #WF_CONTEXT_D10]
+        ldp     d12, d13, [sp, #WF_CONTEXT_D12]
+        ldp     d14, d15, [sp, #WF_CONTEXT_D14]
+        add     sp, sp, #WF_CONTEXT_SIZE
+        .cfi_adjust_cfa_offset -WF_CONTEXT_SIZE
+        hint    #29                     /* autiasp */
+        .cfi_window_save
+        mov     x0, x2
+        ret
+        .cfi_endproc
+        .size   wf_context_switch, . - wf_context_switch
+
+/* void wf_context_prepare(void *context, void *top): store the address of the start, signed for sp = top, as the return
+ * address of a new context. */
+        .globl  wf_context_prepare
+        .hidden wf_context_prepare
+        .type   wf_context_prepare, %function
+        .p2align 4
+wf_context_prepare:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        adr     x17, wf_context_start
+        mov     x16, x1
+        hint    #8                      /* pacia1716: sign x17 with x16 */
+        str     x17, [x0, #(WF_CONTEXT_X29 + 8)]
+        ret
+        .cfi_endproc
+        .size   wf_context_prepare, . - wf_context_prepare
+
+/* Where the first switch to a new context returns to: x19 = entry, x20 = arg, x0 = value. The outermost frame: unwinders stop
+ * here, because the return address is undefined and x29 is zero. */
+        .globl  wf_context_start
+        .hidden wf_context_start
+        .type   wf_context_start, %function
+        .p2align 4
+wf_context_start:
+        .cfi_startproc
+        .cfi_undefined x30
+        hint    #36                     /* bti j */
+        mov     x1, x0
+        mov     x0, x20
+        blr     x19
+        brk     #1
+        .cfi_endproc
+        .size   wf_context_start, . - wf_context_start
+
+/* Tell the linker that this file may be mapped with BTI and PAC (GNU_PROPERTY_AARCH64_FEATURE_1_AND). */
+        .section .note.gnu.property, "a"
+        .p2align 3
+        .word   4
+        .word   16
+        .word   5
+        .asciz  "GNU"
+        .word   0xc0000000
+        .word   4
+        .word   3
+        .word   0
+
+        .section .note.GNU-stack, "", %progbits

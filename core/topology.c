@@ -1,0 +1,209 @@
+/* Placement of workers on hwloc's tree.
+ *
+ * hwloc numbers cores and processors so that neighbours in its order share most. Workers take the first processor of each
+ * core in that order, then the second ones: few workers on a large machine stay close together, and no two share a core
+ * while there is another.
+ */
+#include "core/topology.h"
+
+#include <errno.h>
+#include <hwloc.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "core/cgroup.h"
+#include "core/syscall.h"
+
+struct wf_topology {
+    hwloc_topology_t tree;
+    unsigned count;       /* of places, at least 1 */
+    hwloc_obj_t places[]; /* processors in the order in which workers take them */
+};
+
+/* ---- loading ---- */
+
+/* The processors, every core's first one before any core's second. */
+static void fill_places(wf_topology *topology)
+{
+    unsigned all = topology->count;
+    unsigned placed = 0;
+    for (unsigned turn = 0; placed < all; turn++) {
+        unsigned in_core = 0;
+        hwloc_obj_t core = NULL;
+        for (unsigned i = 0; i < all; i++) {
+            hwloc_obj_t pu = hwloc_get_obj_by_type(topology->tree, HWLOC_OBJ_PU, i);
+            hwloc_obj_t its_core = hwloc_get_ancestor_obj_by_type(topology->tree, HWLOC_OBJ_CORE, pu);
+            in_core = its_core != NULL && its_core == core ? in_core + 1 : 0;
+            core = its_core;
+            if (in_core == turn)
+                topology->places[placed++] = pu;
+        }
+    }
+}
+
+/* Load what has been configured; takes over the tree. */
+static wf_topology *load(hwloc_topology_t tree, unsigned long flags)
+{
+    hwloc_topology_set_io_types_filter(tree, HWLOC_TYPE_FILTER_KEEP_NONE);
+    hwloc_topology_set_type_filter(tree, HWLOC_OBJ_MISC, HWLOC_TYPE_FILTER_KEEP_NONE);
+    if (hwloc_topology_set_flags(tree, flags) != 0 || hwloc_topology_load(tree) != 0)
+        goto destroy;
+    int count = hwloc_get_nbobjs_by_type(tree, HWLOC_OBJ_PU);
+    if (count <= 0)
+        goto destroy;
+    wf_topology *topology = malloc(sizeof *topology + (unsigned)count * sizeof topology->places[0]);
+    if (topology == NULL)
+        goto destroy;
+    topology->tree = tree;
+    topology->count = (unsigned)count;
+    fill_places(topology);
+    return topology;
+
+destroy:
+    hwloc_topology_destroy(tree);
+    return NULL;
+}
+
+wf_topology *wf_topology_new(void)
+{
+    int saved = errno;
+    hwloc_topology_t tree;
+    wf_topology *topology = NULL;
+    if (hwloc_topology_init(&tree) == 0)
+        topology = load(tree, HWLOC_TOPOLOGY_FLAG_IS_THISSYSTEM | HWLOC_TOPOLOGY_FLAG_RESTRICT_TO_CPUBINDING);
+    errno = saved;
+    return topology;
+}
+
+static wf_topology *load_from(const char *text, int (*set)(hwloc_topology_t, const char *))
+{
+    int saved = errno;
+    hwloc_topology_t tree;
+    wf_topology *topology = NULL;
+    if (hwloc_topology_init(&tree) == 0) {
+        if (set(tree, text) == 0)
+            topology = load(tree, 0);
+        else
+            hwloc_topology_destroy(tree);
+    }
+    errno = saved;
+    return topology;
+}
+
+wf_topology *wf_topology_new_synthetic(const char *description)
+{
+    return load_from(description, hwloc_topology_set_synthetic);
+}
+
+wf_topology *wf_topology_new_xml(const char *path)
+{
+    return load_from(path, hwloc_topology_set_xml);
+}
+
+void wf_topology_free(wf_topology *topology)
+{
+    if (topology == NULL)
+        return;
+    int saved = errno;
+    hwloc_topology_destroy(topology->tree);
+    free(topology);
+    errno = saved;
+}
+
+/* ---- counting ---- */
+
+/* Processors in this thread's affinity mask; 0: cannot be told. The kernel wants a mask as large as its own, whose size it
+ * does not tell, so the buffer grows. */
+static unsigned count_affinity(void)
+{
+    int saved = errno;
+    unsigned count = 0;
+    for (size_t size = 128; size <= 1 << 16; size *= 2) {
+        unsigned long *mask = calloc(1, size);
+        if (mask == NULL)
+            break;
+        long written = wf_syscall3(SYS_sched_getaffinity, 0, size, mask);
+        for (long i = 0; i < written / (long)sizeof *mask; i++)
+            count += (unsigned)__builtin_popcountl(mask[i]);
+        free(mask);
+        if (written != -EINVAL)
+            break;
+    }
+    errno = saved;
+    return count;
+}
+
+unsigned wf_topology_cpus(const wf_topology *topology)
+{
+    if (topology != NULL)
+        return topology->count;
+    unsigned count = count_affinity();
+    return count > 0 ? count : 1;
+}
+
+unsigned wf_worker_count_default(void)
+{
+    unsigned count = wf_topology_cpus(NULL);
+    unsigned quota = wf_cgroup_cpus("");
+    return quota > 0 && quota < count ? quota : count;
+}
+
+/* ---- placing ---- */
+
+static hwloc_obj_t place_of(const wf_topology *topology, unsigned worker)
+{
+    return topology->places[worker % topology->count];
+}
+
+int wf_topology_worker_cpu(const wf_topology *topology, unsigned worker, unsigned workers)
+{
+    (void)workers;
+    return topology == NULL ? -1 : (int)place_of(topology, worker)->os_index;
+}
+
+int wf_topology_node(const wf_topology *topology, unsigned worker, unsigned workers)
+{
+    (void)workers;
+    if (topology == NULL)
+        return -1;
+    return hwloc_bitmap_first(place_of(topology, worker)->nodeset);
+}
+
+/* Greater is nearer. Objects that are deeper in the tree hold fewer processors, so among shared caches depth decides. */
+static int nearness(const wf_topology *topology, unsigned one, unsigned other)
+{
+    enum { NODE = 1, CACHE = 2, CORE = INT_MAX };
+    hwloc_obj_t a = place_of(topology, one);
+    hwloc_obj_t b = place_of(topology, other);
+    hwloc_obj_t shared = a == b ? a : hwloc_get_common_ancestor_obj(topology->tree, a, b);
+    for (; shared != NULL; shared = shared->parent) {
+        if (shared->type == HWLOC_OBJ_CORE || shared->type == HWLOC_OBJ_PU)
+            return CORE;
+        if (hwloc_obj_type_is_cache(shared->type))
+            return CACHE + shared->depth;
+    }
+    return hwloc_bitmap_isequal(a->nodeset, b->nodeset) ? NODE : 0;
+}
+
+void wf_topology_victims(const wf_topology *topology, unsigned worker, unsigned workers, uint16_t *order)
+{
+    int saved = errno;
+    int *near = topology == NULL ? NULL : malloc(workers * sizeof *near);
+    unsigned count = 0;
+    for (unsigned step = 1; step < workers; step++) {
+        unsigned other = (worker + step) % workers;
+        int how_near = near == NULL ? 0 : nearness(topology, worker, other);
+        unsigned at = count++;
+        for (; near != NULL && at > 0 && near[at - 1] < how_near; at--) {
+            near[at] = near[at - 1];
+            order[at] = order[at - 1];
+        }
+        if (near != NULL)
+            near[at] = how_near;
+        order[at] = (uint16_t)other;
+    }
+    free(near);
+    errno = saved;
+}
