@@ -1,0 +1,15 @@
+/* weft: stackful coroutines over one OS thread per core. This header includes all the others. */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include "weft/base.h"
+#include "weft/channel.h"
+#include "weft/coroutine.h"
+#include "weft/io.h"
+#include "weft/net.h"
+#include "weft/offload.h"
+#include "weft/runtime.h"
+#include "weft/sync.h"
+#include "weft/timeout.h"
+
+#endif

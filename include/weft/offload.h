@@ -1,0 +1,22 @@
+/* weft: threads for code that must block. */
+#ifndef WEFT_OFFLOAD_H
+#define WEFT_OFFLOAD_H
+
+#include "weft/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Run fn(arg) on an offload thread (at most config.offload_threads, started on demand, ended after 10 s idle) and wait for its
+ * result (result may be NULL). On a plain thread fn runs in place. fn always runs to its end: after a kill or a timeout the call
+ * waits for it, then returns -ECANCELED or -ETIMEDOUT, with the result stored; one that has not begun by then does not run.
+ * Returns 0, -ECANCELED, -ETIMEDOUT, -EINVAL (fn NULL), -EAGAIN (no thread could be started), -ESHUTDOWN. fn must not call weft
+ * functions that block on its own caller. */
+WEFT_API int weft_offload(weft_fn *fn, void *arg, void **result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

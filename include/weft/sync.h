@@ -1,0 +1,113 @@
+/* weft: mutex, condition variable, semaphore, event, wait group. Callable from coroutines and plain threads alike,
+ * which may contend for the same object. All objects are the caller's; all zero is a valid, initialised object (of the
+ * plain kind), _init never allocates.
+ *
+ * For all of them
+ *   - "May suspend" means: the coroutine waits and its worker runs others; afterwards it may be on another thread. A
+ *     plain thread sleeps in the kernel instead. What never suspends may be called by a killed coroutine, and under any
+ *     deadline.
+ *   - A call that may suspend returns -ECANCELED when its coroutine has been killed, also where it would not have to
+ *     wait; -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -ENOMEM on a plain
+ *     thread that waits for the first time and has no memory for that. With any of them nothing was taken.
+ *   - -EINVAL for NULL.
+ *   - fini: when it returned 0, and all calls of others have returned, the memory is free for other use; -EBUSY leaves
+ *     the object as it is. An event, a wait group and a semaphore may even go, without fini, as soon as a wait for the
+ *     last set, done or post returned 0: the one that woke the waiter does not touch them any more.
+ *   - Not from signal handlers.
+ */
+#ifndef WEFT_SYNC_H
+#define WEFT_SYNC_H
+
+#include "weft/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Mutual exclusion with an owner, the coroutine or plain thread that locked it. Those that wait are served in order; a
+ * newcomer may overtake them, but a waiter that lost twice or waits for over 1 ms is the next owner. A coroutine may
+ * hold it while suspended, and be on another thread when it unlocks. */
+typedef struct weft_mutex {
+    uint64_t opaque[6];
+} weft_mutex;
+/* clang-format off */
+#define WEFT_MUTEX_INIT {{0}}
+/* clang-format on */
+
+WEFT_API int weft_mutex_init(weft_mutex *m);           /* 0, -EINVAL */
+WEFT_API int weft_mutex_init_recursive(weft_mutex *m); /* the owner may lock it again */
+WEFT_API int weft_mutex_fini(weft_mutex *m);           /* 0; -EBUSY while held or waited for, and then unchanged */
+/* May suspend. 0; -EDEADLK when the caller holds it (and it is not recursive); -EAGAIN when a recursive one is locked
+ * 2^32 times; -ECANCELED; -ETIMEDOUT; -EINVAL for NULL. */
+WEFT_API int weft_mutex_lock(weft_mutex *m);
+WEFT_API int weft_mutex_lock_until(weft_mutex *m, int64_t deadline);
+WEFT_API int weft_mutex_trylock(weft_mutex *m); /* 0, -EBUSY, -EDEADLK, -EAGAIN. Never suspends */
+WEFT_API int weft_mutex_unlock(weft_mutex *m);  /* 0, -EPERM when the caller does not hold it. Never suspends */
+
+/* Condition variable. wait unlocks m (a recursive one entirely), suspends, and locks m as it was before it returns,
+ * also on an error; the lock is then taken without regard to kill and timeouts. A wait that returns an error has used
+ * up no signal. 0 (callers look at their condition again all the same), -EPERM (m not held), -ECANCELED, -ETIMEDOUT. */
+typedef struct weft_cond {
+    uint64_t opaque[4];
+} weft_cond;
+/* clang-format off */
+#define WEFT_COND_INIT {{0}}
+/* clang-format on */
+WEFT_API int weft_cond_init(weft_cond *c);
+WEFT_API int weft_cond_fini(weft_cond *c); /* -EBUSY while somebody waits */
+WEFT_API int weft_cond_wait(weft_cond *c, weft_mutex *m);
+WEFT_API int weft_cond_wait_until(weft_cond *c, weft_mutex *m, int64_t deadline);
+WEFT_API int weft_cond_signal(weft_cond *c);    /* wake one; 0. Never suspends */
+WEFT_API int weft_cond_broadcast(weft_cond *c); /* wake all; 0. Never suspends */
+
+/* Counting semaphore. limit 0 = unbounded (2^32 - 1); a post beyond the limit is -EOVERFLOW. A post with somebody
+ * waiting goes to the one that has waited longest; nobody overtakes. */
+typedef struct weft_sem {
+    uint64_t opaque[6];
+} weft_sem;
+WEFT_API int weft_sem_init(weft_sem *s, unsigned count);
+WEFT_API int weft_sem_init_bounded(weft_sem *s, unsigned count, unsigned limit); /* -EINVAL when count > limit */
+WEFT_API int weft_sem_fini(weft_sem *s);                                         /* -EBUSY while somebody waits */
+WEFT_API int weft_sem_wait(weft_sem *s); /* may suspend; 0, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_sem_wait_until(weft_sem *s, int64_t deadline);
+WEFT_API int weft_sem_trywait(weft_sem *s); /* 0, -EAGAIN. Never suspends */
+WEFT_API int weft_sem_post(weft_sem *s);    /* 0, -EOVERFLOW. Never suspends */
+WEFT_API int weft_sem_value(weft_sem *s);   /* how many could be taken at this moment, at most INT_MAX */
+
+/* Event: a flag that coroutines wait for. set wakes all that wait at that moment, in the order in which they came, also
+ * if it is cleared before they run. */
+typedef struct weft_event {
+    uint64_t opaque[4];
+} weft_event;
+/* clang-format off */
+#define WEFT_EVENT_INIT {{0}}
+/* clang-format on */
+WEFT_API int weft_event_init(weft_event *e);   /* cleared */
+WEFT_API int weft_event_fini(weft_event *e);   /* -EBUSY while somebody waits */
+WEFT_API int weft_event_set(weft_event *e);    /* wakes all; 0. Never suspends */
+WEFT_API int weft_event_clear(weft_event *e);  /* 0. Never suspends */
+WEFT_API int weft_event_is_set(weft_event *e); /* 0, 1 */
+WEFT_API int weft_event_wait(weft_event *e);   /* may suspend; 0, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_event_wait_until(weft_event *e, int64_t deadline);
+
+/* Wait group: wait until as many done as add. add before what is to be waited for is started. Once the count is 0 all
+ * that wait are woken, also if it grows again before they run. add and done never suspend. */
+typedef struct weft_group {
+    uint64_t opaque[4];
+} weft_group;
+/* clang-format off */
+#define WEFT_GROUP_INIT {{0}}
+/* clang-format on */
+WEFT_API int weft_group_init(weft_group *g);
+WEFT_API int weft_group_fini(weft_group *g); /* -EBUSY while somebody waits */
+WEFT_API int weft_group_add(weft_group *g,
+                            int n);          /* n may be negative; 0, -EINVAL (below zero), -EOVERFLOW: unchanged */
+WEFT_API int weft_group_done(weft_group *g); /* add(-1) */
+WEFT_API int weft_group_wait(weft_group *g); /* may suspend; 0 once the count is 0, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_group_wait_until(weft_group *g, int64_t deadline);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

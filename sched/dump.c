@@ -1,0 +1,303 @@
+/* weft_dump: every coroutine, what it waits for, and where.
+ *
+ * Nothing is stopped for it. A control block is copied and its state word compared before and after: the word has the number of
+ * the wait (its ticket), so if it is the same, the coroutine has not moved meanwhile and the copy is coherent. The stack of one
+ * that is suspended is walked along its frame pointers in the same way, and what was found counts only if it has still not
+ * moved by then. All of it is read through core/peek.h: a block never goes away, but a stack may be freed and a name too.
+ *
+ * The text is gathered in one buffer behind a lock, and written whenever that is half full.
+ */
+#include "sched/dump.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/context.h"
+#include "core/peek.h"
+#include "core/symbol.h"
+#include "core/write.h"
+#include "sched/state.h"
+#include "sched/worker.h"
+
+enum {
+    FRAMES = 32,         /* deeper ones are left out */
+    ATTEMPTS = 3,        /* to copy a block between two changes of it */
+    CONTEXT_BYTES = 192, /* no saved context is larger */
+    CACHED = 256,        /* addresses whose names are kept during one dump: coroutines tend to be in the same places */
+    SYMBOL_TEXT = 128,
+};
+
+static const char *const wait_names[] = {
+    [WF_WAIT_NONE] = "something",
+    [WF_WAIT_SLEEP] = "the end of a sleep",
+    [WF_WAIT_JOIN] = "the end of coroutine",
+    [WF_WAIT_ANY] = "the end of one of several coroutines",
+    [WF_WAIT_MUTEX] = "mutex",
+    [WF_WAIT_COND] = "condition",
+    [WF_WAIT_SEM] = "semaphore",
+    [WF_WAIT_EVENT] = "event",
+    [WF_WAIT_GROUP] = "group",
+    [WF_WAIT_CHAN_SEND] = "room in channel",
+    [WF_WAIT_CHAN_RECV] = "an element of channel",
+    [WF_WAIT_IO] = "I/O",
+    [WF_WAIT_IO_CANCEL] = "the end of cancelled I/O",
+    [WF_WAIT_OFFLOAD] = "an offload thread",
+};
+
+static_assert(sizeof(wait_names) / sizeof(wait_names[0]) == WF_WAIT_KINDS, "each kind of wait has a name");
+
+typedef struct name {
+    const void *address;
+    bool is_return;
+    char text[SYMBOL_TEXT];
+} name;
+
+/* The one dump that is being made. */
+static struct {
+    wf_lock lock;
+    /* lock: */
+    int fd;
+    int error; /* the first one of a write; nothing is written after it */
+    unsigned count;
+    size_t length;
+    char text[16384];
+    name names[CACHED];
+} dump;
+
+/* ---- text ---- */
+
+static void flush(void)
+{
+    if (dump.error == 0)
+        dump.error = wf_write_all(dump.fd, dump.text, dump.length);
+    dump.length = 0;
+}
+
+/* At most half of the buffer at once. */
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+    if (dump.length > sizeof(dump.text) / 2)
+        flush();
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(dump.text + dump.length, sizeof(dump.text) - dump.length, format, arguments);
+    va_end(arguments);
+    dump.length += length > 0 ? (size_t)length : 0;
+}
+
+static const char *symbol_of(const void *address, bool is_return)
+{
+    uintptr_t hash = (uintptr_t)address * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    name *known = &dump.names[hash % CACHED];
+    if (known->address != address || known->is_return != is_return) {
+        known->address = address;
+        known->is_return = is_return;
+        wf_symbol_format(address, is_return, known->text, sizeof(known->text));
+    }
+    return known->text;
+}
+
+static uint64_t id_of(const wf_coro *coro)
+{
+    return (uint64_t)(uintptr_t)wf_coro_handle(coro);
+}
+
+/* ---- looking at one coroutine ---- */
+
+typedef struct picture {
+    wf_coro block;  /* a copy */
+    uint64_t state; /* that it had before and after the copy */
+    uint64_t id;
+    char name[sizeof(((wf_coro_extra *)NULL)->name)];
+    int frames;
+    const void *frame[FRAMES]; /* return addresses, innermost first */
+} picture;
+
+static bool has_moved(wf_coro *coro, uint64_t state)
+{
+    wf_fence_seq_cst(); /* ORDER(dump): the copies before the state; pairs with the load in take_block. */
+    return wf_load_relaxed(&coro->state) != state; /* relaxed: the fence orders it */
+}
+
+/* Copy the block. False: it was changing all the time. */
+static bool take_block(wf_coro *coro, picture *p)
+{
+    for (int i = 0; i < ATTEMPTS; i++) {
+        /* ORDER(state-wait): pairs with wf_state_commit_wait: what it wrote before it waited is there. ORDER(dump) */
+        p->state = wf_load_acquire(&coro->state);
+        p->id = id_of(coro);
+        if (wf_peek(coro, &p->block, sizeof(p->block)) != 0)
+            memcpy((void *)&p->block, (const void *)coro,
+                   sizeof(p->block)); /* peeking is forbidden here; blocks stay mapped */
+        if (!has_moved(coro, p->state))
+            return true;
+    }
+    return false;
+}
+
+static void take_name(picture *p)
+{
+    p->name[0] = '\0';
+    if (p->block.extra == NULL || wf_peek(p->block.extra->name, p->name, sizeof(p->name)) != 0)
+        return;
+    p->name[sizeof(p->name) - 1] = '\0';
+    for (char *c = p->name; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == '"')
+            *c = '?';
+    }
+}
+
+/* The frame that begins at `frame`: its caller's frame and its return address. */
+static bool take_frame(const char *low, const char *high, const void **frame, const void **address)
+{
+    const void *record[2]; /* the same on x86-64 and aarch64 */
+    const char *at = *frame;
+    if (at < low || at > high - sizeof(record) || (uintptr_t)at % sizeof(void *) != 0 ||
+        wf_peek(at, record, sizeof(record)) != 0)
+        return false;
+    if ((const char *)record[0] <= at) /* frames lie one above the other; 0 is the outermost one */
+        record[0] = NULL;
+    *frame = record[0];
+    *address = (const void *)((uintptr_t)record[1] & ((UINT64_C(1) << 48) - 1)); /* without its signature (aarch64) */
+    return *address != NULL;
+}
+
+/* Walk the frames of a suspended one, from where its registers are saved. */
+static void take_frames(picture *p)
+{
+    p->frames = 0;
+    wf_stack stack;
+    if (p->block.stack == NULL || wf_peek(p->block.stack, &stack, sizeof(stack)) != 0)
+        return;
+    const char *low = stack.base + stack.guard_size, *high = stack.base + stack.size, *sp = p->block.sp;
+    if (sp < low || sp >= high || (uintptr_t)sp % sizeof(void *) != 0)
+        return;
+    _Alignas(16) char context[CONTEXT_BYTES] = {0};
+    size_t size = (size_t)(high - sp) < sizeof(context) ? (size_t)(high - sp) : sizeof(context);
+    if (wf_peek(sp, context, size) != 0)
+        return;
+    wf_context_frame top = wf_context_top_frame(context);
+    const void *frame = top.frame, *address = top.return_address;
+    do {
+        p->frame[p->frames++] = address;
+    } while (p->frames < FRAMES && take_frame(low, high, &frame, &address));
+}
+
+/* ---- printing one coroutine ---- */
+
+static void say_object(unsigned kind, const void *object)
+{
+    char id[WF_CORO_ID_TEXT];
+    intptr_t number = (intptr_t)object;
+    if (kind == WF_WAIT_JOIN && object != NULL)
+        say(" %s", wf_coro_format_id(id_of(object), id));
+    else if ((kind == WF_WAIT_IO || kind == WF_WAIT_IO_CANCEL) && number >= 0 && number <= INT_MAX)
+        say(" on descriptor %d", (int)number); /* see wf_op_run */
+    else if (object != NULL && number > 0)
+        say(" %p", object);
+}
+
+static void say_wait(const picture *p)
+{
+    unsigned kind = wf_load_relaxed(&p->block.wait_kind);  /* relaxed: our copy */
+    void *object = wf_load_relaxed(&p->block.wait_object); /* relaxed: our copy */
+    say("waits for %s", wait_names[kind < WF_WAIT_KINDS ? kind : WF_WAIT_NONE]);
+    say_object(kind, object);
+    /* The clock of the worker is a coarse one, which may lag behind, and counts in 32 bits. relaxed: our copy. */
+    int32_t since = (int32_t)((uint32_t)(wf_clock_now() / WEFT_MILLISECOND) - wf_load_relaxed(&p->block.wait_since_ms));
+    say(" since %d ms", since > 0 ? since : 0);
+}
+
+static void say_state(const picture *p, bool moved)
+{
+    switch (moved ? WF_PHASE_RUNNING : wf_state_phase(p->state)) {
+    case WF_PHASE_NEW:
+        say("has not started");
+        break;
+    case WF_PHASE_READY:
+        say("is runnable");
+        break;
+    case WF_PHASE_RUNNING:
+        say("is running");
+        break;
+    case WF_PHASE_WAITING:
+        say_wait(p);
+        break;
+    default:
+        say("has ended");
+    }
+}
+
+static void say_frames(const picture *p)
+{
+    for (int i = 0; i < p->frames; i++)
+        say("    #%-2d %s\n", i, symbol_of(p->frame[i], true));
+}
+
+static void say_coroutine(const picture *p, bool moved)
+{
+    char id[WF_CORO_ID_TEXT];
+    const wf_coro *block = &p->block;
+    bool is_thread = block->flags & WF_CORO_THREAD;
+    say("%s %s", is_thread ? "plain thread" : "coroutine", wf_coro_format_id(p->id, id));
+    if (p->name[0] != '\0')
+        say(" \"%s\"", p->name);
+    say(" ");
+    say_state(p, moved);
+    if (wf_load_relaxed(&block->killed)) /* relaxed: our copy */
+        say(", killed");
+    if (block->flags & WF_CORO_PINNED)
+        say(", pinned to worker %u", wf_load_relaxed(&block->worker)); /* relaxed: our copy */
+    say("\n");
+    if (is_thread)
+        return;
+    if (block->fn != NULL)
+        say("    runs %s", symbol_of((const void *)(uintptr_t)block->fn, false));
+    if (block->spawn_site != NULL)
+        say(", spawned at %s", symbol_of(block->spawn_site, true));
+    say("\n");
+}
+
+static void show(wf_coro *coro, void *arg)
+{
+    (void)arg;
+    picture p;
+    bool moved = !take_block(coro, &p);
+    unsigned phase = wf_state_phase(p.state);
+    if (dump.error != 0 || phase == WF_PHASE_FREE)
+        return;
+    take_name(&p);
+    p.frames = 0;
+    if (!moved && (phase == WF_PHASE_WAITING || phase == WF_PHASE_READY) && !(p.block.flags & WF_CORO_THREAD))
+        take_frames(&p);
+    moved = moved || has_moved(coro, p.state);
+    say_coroutine(&p, moved);
+    if (!moved)
+        say_frames(&p);
+    dump.count++;
+}
+
+int weft_dump(int fd)
+{
+    /* ORDER(phase): pairs with weft_start: the configuration and the choices were made before the runtime was on. */
+    if (wf_load_acquire(&wf_rt.phase) < WF_RUNTIME_ON)
+        return -ESRCH;
+    int saved = errno; /* libc may set it; nothing here suspends */
+    wf_lock_take(&dump.lock);
+    dump.fd = fd;
+    dump.error = 0;
+    dump.count = 0;
+    say("weft: %u workers, event source %s\n", wf_rt.count, wf_rt.driver->name);
+    wf_coro_each(show, NULL);
+    say("weft: %u in all\n", dump.count);
+    flush();
+    int error = dump.error;
+    wf_unlock(&dump.lock);
+    errno = saved;
+    return error;
+}

@@ -1,0 +1,390 @@
+/* Joining: waiting for the end of coroutines.
+ *
+ * wf_coro.joiners is one word: bit 0 a spin lock, bit 1 "closed": the coroutine is DONE, above them the first node of a ring of
+ * waiters. A waiter of one target is its own wait_node (64-byte aligned, ticket in wait_data[0]); a waiter of many has an
+ * any_node per target (at 8 modulo 16). Both are woken by ticket, so a waiter need not hold any lock while it suspends.
+ *
+ *   wait     lock; closed? -> it has ended. Else link, unlock, suspend by ticket
+ *   end      result, DONE (release); lock; unlink and wake every waiter by its ticket; closed (release)
+ *   give up  (deadline, kill) lock; closed -> it has ended after all, and unlinked us; else unlink, unlock
+ *
+ * No wake-up is lost: a waiter that is on the ring when the end takes the lock is woken, also when it has not committed its wait
+ * yet (NOTIFIED, sched/state.h); one that comes later sees closed.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "sched/state.h"
+#include "sched/suspend.h"
+#include "sched/worker.h"
+
+#define LOCKED ((uintptr_t)1)
+#define CLOSED ((uintptr_t)2)
+
+enum { SPINS_BEFORE_YIELD = 200 };
+
+typedef struct any_node {
+    wf_coro *waiter;
+    wf_list node;
+    uint64_t ticket;
+} any_node;
+
+static_assert(offsetof(any_node, node) % 16 == 8, "told from a wait_node by its address");
+
+/* ---- the word ---- */
+
+/* Take the lock. False: the target has ended, and the lock is not taken. */
+static bool lock_open(wf_coro *target)
+{
+    /* ORDER(joiners): pairs with unlock and close_joiners: the ring; and once closed, the result. */
+    uintptr_t word = wf_load_acquire(&target->joiners);
+    for (int spins = 0;;) {
+        if (word & CLOSED)
+            return false;
+        /* ORDER(joiners): as above. */
+        if (!(word & LOCKED) && wf_cas_acq_rel(&target->joiners, &word, word | LOCKED))
+            return true;
+        if (++spins % SPINS_BEFORE_YIELD == 0)
+            sched_yield(); /* its holder may have been preempted */
+        wf_spin_pause();
+        word = wf_load_acquire(&target->joiners); /* ORDER(joiners): as above. */
+    }
+}
+
+/* The lock is held. */
+static wf_list *first_of(wf_coro *target)
+{
+    return (wf_list *)(wf_load_relaxed(&target->joiners) & ~(LOCKED | CLOSED)); /* relaxed: under the lock */
+}
+
+static void unlock(wf_coro *target, wf_list *first)
+{
+    wf_store_release(&target->joiners, (uintptr_t)first); /* ORDER(joiners): pairs with lock_open. */
+}
+
+static bool link_node(wf_coro *target, wf_list *node)
+{
+    if (!lock_open(target))
+        return false;
+    wf_list *first = first_of(target);
+    if (first == NULL)
+        wf_list_init(node);
+    else
+        wf_list_insert_before(first, node);
+    unlock(target, first != NULL ? first : node);
+    return true;
+}
+
+/* Take a node off. False: the target has ended meanwhile, and took it off. */
+static bool unlink_node(wf_coro *target, wf_list *node)
+{
+    if (!lock_open(target))
+        return false;
+    wf_list *first = first_of(target);
+    if (first == node)
+        first = node->next == node ? NULL : node->next;
+    wf_list_remove(node);
+    unlock(target, first);
+    return true;
+}
+
+static void wake_node(wf_list *node)
+{
+    if ((uintptr_t)node % WF_CACHE_LINE == 0) {
+        wf_coro *waiter = wf_container_of(node, wf_coro, wait_node);
+        uint64_t ticket = waiter->wait_data[0];
+        if (wf_state_wake(waiter, ticket) == WF_WAKE_QUEUE)
+            wf_ready(waiter, 0);
+    } else {
+        any_node *any = wf_container_of(node, any_node, node);
+        if (wf_state_wake(any->waiter, any->ticket) == WF_WAKE_QUEUE)
+            wf_ready(any->waiter, 0);
+    }
+}
+
+void wf_join_publish(wf_coro *self)
+{
+    wf_state_done(self);
+    uintptr_t none = 0;
+    /* ORDER(joiners): publishes the result; pairs with lock_open. */
+    if (wf_cas_acq_rel(&self->joiners, &none, CLOSED))
+        return;
+    if (!lock_open(self))
+        wf_die("coroutine %p ended twice", (void *)self);
+    wf_list *first = first_of(self);
+    while (first != NULL) {
+        wf_list *next = first->next == first ? NULL : first->next;
+        wf_list_remove(first);
+        /* Its node is off the ring; from the wake on the waiter may go away, except that it takes our lock when it gives up. */
+        wake_node(first);
+        first = next;
+    }
+    wf_store_release(&self->joiners, CLOSED); /* ORDER(joiners): pairs with lock_open. */
+}
+
+static bool has_ended(wf_coro *target)
+{
+    /* ORDER(joiners): pairs with wf_join_publish: the result. */
+    return wf_load_acquire(&target->joiners) & CLOSED;
+}
+
+/* ---- waiting for one ---- */
+
+/* Would waiting for `target` close a circle of joins? Called after wait_object was published, so that of two that close a
+ * circle at the same time at least one sees it. The links are followed without a lock: a chain that changes meanwhile has not
+ * been a deadlock. */
+static bool closes_circle(wf_coro *self, wf_coro *target)
+{
+    wf_fence_seq_cst(); /* ORDER(join-circle): our wait_object before the others'; pairs with itself. */
+    wf_coro *at = target;
+    for (int steps = 0; at != NULL && steps < 1000; steps++) {
+        if (at == self)
+            return true;
+        if (wf_load_relaxed(&at->wait_kind) != WF_WAIT_JOIN) /* relaxed: the fence orders it */
+            return false;
+        at = wf_load_relaxed(&at->wait_object); /* relaxed: as above */
+    }
+    return false;
+}
+
+/* Wait until target has ended. 0, -ETIMEDOUT, -ECANCELED, -EDEADLK. */
+static int wait_for(wf_coro *self, wf_coro *target, int64_t deadline)
+{
+    if (target == self)
+        return -EDEADLK;
+    if (has_ended(target))
+        return 0;
+    self->wait_data[0] = wf_state_ticket(self);
+    enum wf_wait_kind kind = WF_WAIT_JOIN_UNTIL;
+    if (wf_timeout_effective(self, deadline) == WEFT_NEVER) {
+        kind = WF_WAIT_JOIN;
+        /* relaxed: closes_circle fences. */
+        wf_store_relaxed(&self->wait_object, target);
+        wf_store_relaxed(&self->wait_kind, WF_WAIT_JOIN);
+        if (closes_circle(self, target)) {
+            wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE); /* relaxed: as above */
+            return -EDEADLK;
+        }
+    }
+    if (!link_node(target, &self->wait_node)) {
+        wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE); /* relaxed: as above */
+        return 0;
+    }
+    int result = wf_wait_ticket(self, kind, target, deadline);
+    if (result != 0 && !unlink_node(target, &self->wait_node))
+        return 0; /* it has ended in the same moment */
+    return result;
+}
+
+/* Why wf_coro_hold refused. */
+static int not_held(const weft_t *t)
+{
+    return wf_coro_from_handle(t) == NULL ? -ESRCH : -EAGAIN;
+}
+
+static int join(weft_t *t, void **result, int64_t deadline)
+{
+    wf_coro *self = wf_self();
+    if (self == NULL)
+        return -ENOMEM;
+    int error = wf_check(self);
+    if (error != 0)
+        return error;
+    wf_coro *target = wf_coro_hold(t);
+    if (target == NULL)
+        return not_held(t);
+    error = wait_for(self, target, deadline);
+    void *value = error == 0 ? target->arg : NULL;
+    if (error == 0 && !wf_coro_unref(wf_worker_self(), t))
+        error = -ESRCH;
+    wf_coro_release(wf_worker_self(), target);
+    if (error == 0 && result != NULL)
+        *result = value;
+    return error;
+}
+
+int weft_join(weft_t *t, void **result)
+{
+    return join(t, result, WEFT_NEVER);
+}
+
+int weft_join_until(weft_t *t, void **result, int64_t deadline)
+{
+    return join(t, result, deadline);
+}
+
+/* ---- waiting for all ---- */
+
+static int joinall(weft_t *const *ts, size_t n, int64_t deadline)
+{
+    wf_coro *self = wf_self();
+    if (self == NULL)
+        return -ENOMEM;
+    int error = wf_check(self);
+    if (n > 0 && ts == NULL)
+        error = -EINVAL;
+    for (size_t i = 0; i < n && error == 0; i++)
+        if (wf_coro_from_handle(ts[i]) == NULL)
+            error = -ESRCH;
+    for (size_t i = 0; i < n && error == 0; i++) {
+        wf_coro *target = wf_coro_hold(ts[i]);
+        if (target == NULL)
+            return not_held(ts[i]);
+        error = wait_for(self, target, deadline);
+        wf_coro_release(wf_worker_self(), target);
+    }
+    for (size_t i = 0; i < n && error == 0; i++)
+        wf_coro_unref(wf_worker_self(), ts[i]);
+    return error;
+}
+
+int weft_joinall(weft_t *const *ts, size_t n)
+{
+    return joinall(ts, n, WEFT_NEVER);
+}
+
+int weft_joinall_until(weft_t *const *ts, size_t n, int64_t deadline)
+{
+    return joinall(ts, n, deadline);
+}
+
+/* ---- waiting for any ---- */
+
+static int first_ended(wf_coro *const *targets, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (has_ended(targets[i]))
+            return (int)i;
+    return -1;
+}
+
+/* Link a node into each target. Returns how many were linked; fewer than n when one has ended. */
+static size_t link_all(wf_coro *self, wf_coro *const *targets, any_node *nodes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        nodes[i].waiter = self;
+        nodes[i].ticket = wf_state_ticket(self);
+        if (!link_node(targets[i], &nodes[i].node))
+            return i;
+    }
+    return n;
+}
+
+static int wait_any(wf_coro *self, wf_coro *const *targets, any_node *nodes, size_t n, int64_t deadline)
+{
+    int index = first_ended(targets, n);
+    if (index >= 0)
+        return index;
+    size_t linked = link_all(self, targets, nodes, n);
+    int result = 0;
+    if (linked == n)
+        result = wf_wait_ticket(self, WF_WAIT_ANY, NULL, deadline);
+    else
+        wf_state_abandon(self);
+    for (size_t i = 0; i < linked; i++)
+        unlink_node(targets[i], &nodes[i].node);
+    index = first_ended(targets, n);
+    return index >= 0 ? index : result;
+}
+
+int weft_wait_any_until(weft_t *const *ts, size_t n, int64_t deadline)
+{
+    wf_coro *self = wf_self();
+    if (self == NULL)
+        return -ENOMEM;
+    int result = wf_check(self);
+    if (result != 0)
+        return result;
+    if (n == 0 || ts == NULL || n > INT32_MAX)
+        return -EINVAL;
+    int saved = errno;
+    any_node *nodes = calloc(n, sizeof(*nodes));
+    wf_coro **targets = calloc(n, sizeof(*targets));
+    errno = saved;
+    size_t held = 0;
+    if (nodes == NULL || targets == NULL)
+        result = -ENOMEM;
+    for (; held < n && result == 0; held++) {
+        targets[held] = wf_coro_hold(ts[held]);
+        if (targets[held] == NULL)
+            result = not_held(ts[held]);
+        else if (targets[held] == self)
+            result = -EDEADLK;
+    }
+    if (result == 0)
+        result = wait_any(self, targets, nodes, n, deadline);
+    for (size_t i = 0; i < held; i++)
+        if (targets[i] != NULL)
+            wf_coro_release(wf_worker_self(), targets[i]);
+    free(targets);
+    free(nodes);
+    return result;
+}
+
+int weft_wait_any(weft_t *const *ts, size_t n)
+{
+    return weft_wait_any_until(ts, n, WEFT_NEVER);
+}
+
+/* ---- handles and what they tell ---- */
+
+int weft_detach(weft_t *t)
+{
+    return wf_coro_unref(wf_worker_self(), t) ? 0 : -ESRCH;
+}
+
+int weft_unref(weft_t *t)
+{
+    return weft_detach(t);
+}
+
+weft_t *weft_ref(weft_t *t)
+{
+    return wf_coro_ref(t) != NULL ? t : NULL;
+}
+
+int weft_ready(weft_t *t)
+{
+    wf_coro *coro = wf_coro_from_handle(t);
+    return coro == NULL ? -ESRCH : has_ended(coro);
+}
+
+void *weft_value(weft_t *t)
+{
+    wf_coro *coro = wf_coro_from_handle(t);
+    return coro != NULL && has_ended(coro) ? coro->arg : NULL;
+}
+
+int weft_error(weft_t *t)
+{
+    wf_coro *coro = wf_coro_from_handle(t);
+    if (coro == NULL)
+        return -ESRCH;
+    return has_ended(coro) ? coro->error : -EAGAIN;
+}
+
+/* ---- kill ---- */
+
+int weft_kill(weft_t *t)
+{
+    wf_coro *coro = wf_coro_hold(t);
+    if (coro == NULL)
+        return not_held(t);
+    if (wf_state_kill(coro))
+        wf_ready_fifo(coro, -ECANCELED);
+    wf_coro_release(wf_worker_self(), coro);
+    return 0;
+}
+
+int weft_killall(weft_t *const *ts, size_t n)
+{
+    if (n > 0 && ts == NULL)
+        return -EINVAL;
+    int result = 0;
+    for (size_t i = 0; i < n; i++)
+        if (weft_kill(ts[i]) != 0)
+            result = -ESRCH;
+    return result;
+}

@@ -1,0 +1,155 @@
+/* The monitor: a worker that is stuck in one coroutine (a CPU hog, or a blocking call nobody told us about) must stall nobody
+ * else.
+ *
+ * The monitor looks at all workers every config.monitor_ms. One that runs a coroutine and has not dispatched since the last look is
+ * stuck. Its run queue is stolen by the others as always, so an idle one is woken; its LIFO slot, which nobody steals from, is
+ * moved to the shared queue; its timers are fired from here. The coroutine is named in the log, once per stall.
+ *
+ * An idle process must not wake up: after a second in which nothing was dispatched and every worker is parked, the monitor sleeps
+ * in a futex until a worker comes out of its park.
+ */
+#include "sched/monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "core/clock.h"
+#include "core/futex.h"
+#include "core/peek.h"
+#include "core/symbol.h"
+#include "sched/dump.h"
+#include "sched/worker.h"
+
+enum {
+    QUIET_LOOKS_NS = 1000000000, /* this long without a dispatch, then deep sleep */
+};
+
+typedef struct look {
+    uint64_t dispatches; /* at the last look */
+    int64_t since_ns;    /* when that number was first seen */
+    bool named;
+} look;
+
+static struct {
+    pthread_t thread;
+    bool running;
+    _Atomic(uint32_t) stop; /* futex: GO or STOP */
+    look looks[WF_WORKERS_MAX];
+} monitor;
+
+enum { GO = 0, STOP = 1 };
+
+/* Something to run is in this worker's queues, and an idle worker could run it. */
+static void hand_over(wf_worker *worker, int64_t now_ns)
+{
+    /* ORDER(lifo): pairs with put_next in sched/queue.c. */
+    wf_coro *coro = wf_exchange_acq_rel(&worker->lifo, NULL);
+    if (coro != NULL)
+        wf_queue_put(NULL, coro, false);
+    if (now_ns >= wf_load_relaxed(&worker->wheel_next)) /* relaxed: a hint; the wheel has its lock */
+        wf_timer_run(NULL, worker, now_ns);
+    if (wf_runq_count(&worker->runq) != 0)
+        wf_queue_wake_one(NULL);
+}
+
+static void name_culprit(wf_worker *worker, look *seen, int64_t now_ns)
+{
+    wf_coro *coro = wf_load_relaxed(&worker->current); /* relaxed: only named */
+    if (coro == NULL || seen->named)
+        return;
+    seen->named = true;
+    wf_fetch_add_relaxed(&worker->stalls, 1); /* relaxed: statistics */
+    if (!wf_log_is_on(WEFT_LOG_WARN))
+        return;
+    weft_fn *fn = NULL;
+    char entry[128] = "unknown";
+    char id[WF_CORO_ID_TEXT];
+    wf_peek(&coro->fn, &fn, sizeof(fn)); /* the coroutine may end at this very moment: at worst the name is an old one */
+    if (fn != NULL)
+        wf_symbol_format((const void *)(uintptr_t)fn, false, entry, sizeof(entry));
+    wf_log(WEFT_LOG_WARN,
+           "worker %u has been in coroutine %s (entry %s) for %lld ms without a switch: it computes, or blocks in a call that weft "
+           "does not know; use weft_yield or weft_offload there",
+           worker->index, wf_coro_format_id((uint64_t)(uintptr_t)wf_coro_handle(coro), id), entry,
+           (long long)((now_ns - seen->since_ns) / WEFT_MILLISECOND));
+}
+
+/* True when the worker has dispatched since the last look, or runs something. */
+static bool look_at(wf_worker *worker, int64_t now_ns)
+{
+    look *seen = &monitor.looks[worker->index];
+    uint64_t dispatches = wf_load_relaxed(&worker->dispatches); /* relaxed: only compared */
+    bool runs = wf_load_relaxed(&worker->current) != NULL;      /* relaxed: as above */
+    if (dispatches != seen->dispatches) {
+        *seen = (look){.dispatches = dispatches, .since_ns = now_ns};
+        return true;
+    }
+    if (runs && now_ns - seen->since_ns >= (int64_t)wf_rt.config.monitor_ms * WEFT_MILLISECOND) {
+        name_culprit(worker, seen, now_ns);
+        hand_over(worker, now_ns);
+    }
+    return runs;
+}
+
+static void *monitor_main(void *arg)
+{
+    (void)arg;
+    pthread_setname_np(pthread_self(), "weft-monitor");
+    int64_t period = (int64_t)wf_rt.config.monitor_ms * WEFT_MILLISECOND;
+    int64_t active_ns = wf_clock_now();
+    while (wf_load_acquire(&monitor.stop) == GO) { /* ORDER(monitor-stop): pairs with wf_monitor_stop. */
+        int64_t now = wf_clock_now();
+        for (unsigned i = 0; i < wf_rt.count; i++)
+            if (look_at(wf_rt.workers[i], now))
+                active_ns = now;
+        if (now - active_ns < QUIET_LOOKS_NS) {
+            wf_futex_wait(&monitor.stop, GO, now + period);
+            continue;
+        }
+        /* ORDER(monitor-sleep): store-load pair with wf_monitor_notice: asleep, then the workers once more. */
+        wf_store_seq_cst(&wf_rt.monitor_asleep, 1);
+        if (wf_idle_idle(wf_load_seq_cst(&wf_rt.idle.counts)) == wf_rt.count && wf_load_acquire(&monitor.stop) == GO)
+            wf_futex_wait(&wf_rt.monitor_asleep, 1, INT64_MAX);
+        wf_store_seq_cst(&wf_rt.monitor_asleep, 0); /* ORDER(monitor-sleep) */
+        active_ns = wf_clock_now();
+    }
+    return NULL;
+}
+
+void wf_monitor_notice(void)
+{
+    /* ORDER(monitor-sleep): pairs with monitor_main. */
+    if (wf_exchange_seq_cst(&wf_rt.monitor_asleep, 0) != 0)
+        wf_futex_wake(&wf_rt.monitor_asleep, 1);
+}
+
+int wf_monitor_start(void)
+{
+    if (wf_rt.config.monitor_ms == 0)
+        return 0;
+    for (unsigned i = 0; i < wf_rt.count; i++)
+        monitor.looks[i] = (look){0};
+    wf_store_relaxed(&monitor.stop, GO);             /* relaxed: its thread does not exist yet */
+    wf_store_relaxed(&wf_rt.monitor_asleep, 0);      /* relaxed: as above */
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&monitor.thread, NULL, monitor_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    monitor.running = error == 0;
+    if (error != 0)
+        wf_complain("cannot start: the monitor's thread was refused; raise RLIMIT_NPROC or set WEFT_MONITOR_MS=0");
+    return -error;
+}
+
+void wf_monitor_stop(void)
+{
+    if (!monitor.running)
+        return;
+    wf_store_release(&monitor.stop, STOP); /* ORDER(monitor-stop): pairs with monitor_main. */
+    wf_futex_wake(&monitor.stop, 1);
+    wf_monitor_notice();
+    pthread_join(monitor.thread, NULL);
+    monitor.running = false;
+}

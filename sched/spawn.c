@@ -1,0 +1,287 @@
+/* Spawning, the body of every coroutine, and its end.
+ *
+ *   weft_spawn     take a control block (no stack yet) -> NEW -> own run queue, or the shared queue from a plain thread
+ *   worker         takes it from a queue -> RUNNING -> binds a stack -> switches (sched/queue.c, sched/switch.c)
+ *   wf_coro_main   calls the body, then: cleanups, locals, the argument's destructor, DONE, joiners; picks the next to run.
+ *                  When that one has not started yet it takes over this very stack, without a switch
+ *   wf_coro_retire on the next one's stack: recycles the stack, gives up the coroutine's own reference
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/fiber.h"
+#include "sched/state.h"
+#include "sched/suspend.h"
+#include "sched/worker.h"
+
+/* ---- spawning ---- */
+
+static void set_last_error(int error)
+{
+    wf_coro *self = wf_self();
+    if (self != NULL)
+        self->last_error = (int16_t)error;
+}
+
+int weft_last_error(void)
+{
+    wf_coro *self = wf_self();
+    return self != NULL ? self->last_error : -ENOMEM;
+}
+
+/* Count a coroutine in, if the runtime takes it: from anybody while it is on, from coroutines also while it drains. Counted
+ * before the phase is read: weft_stop sets the phase and then reads the counts, so that it waits for whatever got in. */
+static int admit(wf_worker *worker)
+{
+    for (;;) {
+        wf_runtime_count_spawned(worker, 1);
+        /* ORDER(phase): store-load pair with weft_stop; acquire what weft_start set up. */
+        uint32_t phase = wf_load_seq_cst(&wf_rt.phase);
+        if (phase == WF_RUNTIME_ON || (phase == WF_RUNTIME_DRAINING && worker != NULL))
+            return 0;
+        wf_runtime_count_spawned(worker, -1);
+        if (phase != WF_RUNTIME_OFF && phase != WF_RUNTIME_STARTING)
+            return -ESHUTDOWN;
+        int error = wf_runtime_ensure();
+        if (error != 0)
+            return error;
+    }
+}
+
+/* Options that need the cold part of the block. */
+static int apply_options(wf_coro *coro, const weft_spawn_options *options)
+{
+    if (options->pinned)
+        coro->pins = 1;
+    if (options->secret)
+        coro->flags |= WF_CORO_SECRET;
+    if (options->name == NULL && !options->fpenv && options->cleanup == NULL)
+        return 0;
+    wf_coro_extra *extra = wf_coro_extra_get(coro);
+    if (extra == NULL)
+        return -ENOMEM;
+    if (options->name != NULL)
+        strncpy(extra->name, options->name, sizeof(extra->name) - 1);
+    if (options->fpenv)
+        coro->flags |= WF_CORO_FPENV;
+    extra->cleanup_arg = options->cleanup;
+    return 0;
+}
+
+/* NEW and delayed: it waits, without a stack, for its timer or a kill. */
+static void start_later(wf_coro *coro, int64_t delay)
+{
+    int64_t when = weft_after(delay);
+    wf_store_relaxed(&coro->wait_kind, WF_WAIT_SLEEP); /* relaxed: for weft_dump */
+    wf_store_seq_cst(&coro->deadline, when);           /* ORDER(timer-deadline): pairs with fire in sched/timer.c. */
+    coro->wake_value = 0;
+    wf_state_dispatch(coro);
+    /* Only a kill could intervene, and nobody has the handle yet. */
+    wf_state_commit_wait(coro, WF_STATE_KILLABLE | WF_STATE_TIMED);
+    wf_timer_arm(coro, when);
+}
+
+/* One coroutine with `refs` references by handles. On an error nothing is left but the argument. */
+static int spawn(const weft_spawn_options *options, weft_fn *fn, void *arg, int refs, void *site, wf_coro **spawned)
+{
+    static const weft_spawn_options none;
+    if (options == NULL)
+        options = &none;
+    wf_worker *worker = wf_worker_self();
+    if (fn == NULL || options->start_after < 0 || options->stack_size > WF_STACK_SIZE_MAX)
+        return -EINVAL;
+    int error = admit(worker);
+    if (error != 0)
+        return error;
+    wf_coro *coro = wf_coro_new(worker);
+    if (coro == NULL) {
+        wf_runtime_count_spawned(worker, -1);
+        return -ENOMEM;
+    }
+    coro->fn = fn;
+    coro->arg = arg;
+    coro->spawn_site = site;
+    coro->stack_class = (uint8_t)(options->stack_size != 0 ? wf_stack_class(options->stack_size) : wf_rt.default_class);
+    if (options != &none && (error = apply_options(coro, options)) != 0) {
+        wf_coro_free(worker, coro);
+        wf_runtime_count_spawned(worker, -1);
+        return error;
+    }
+    if (refs > 0)
+        wf_coro_first_ref(coro);
+    *spawned = coro;
+    return 0;
+}
+
+static weft_t *spawn_handle(const weft_spawn_options *options, weft_fn *fn, void *arg, void *site)
+{
+    wf_coro *coro;
+    int error = spawn(options, fn, arg, 1, site, &coro);
+    if (error != 0) {
+        if (options != NULL && options->cleanup != NULL)
+            options->cleanup(arg);
+        set_last_error(error);
+        return NULL;
+    }
+    weft_t *handle = wf_coro_handle(coro); /* before it is queued: it may end at once */
+    if (options != NULL && options->start_after > 0)
+        start_later(coro, options->start_after);
+    else
+        wf_queue_put(wf_worker_self(), coro, false);
+    return handle;
+}
+
+weft_t *weft_spawn(weft_fn *fn, void *arg)
+{
+    return spawn_handle(NULL, fn, arg, __builtin_return_address(0));
+}
+
+weft_t *weft_spawn_opt(const weft_spawn_options *options, weft_fn *fn, void *arg)
+{
+    return spawn_handle(options, fn, arg, __builtin_return_address(0));
+}
+
+int weft_go(weft_fn *fn, void *arg)
+{
+    wf_coro *coro;
+    int error = spawn(NULL, fn, arg, 0, __builtin_return_address(0), &coro);
+    if (error == 0)
+        wf_queue_put(wf_worker_self(), coro, false);
+    return error;
+}
+
+/* ---- body and end ---- */
+
+/* Pinning at the first run: to the worker that dispatched it. */
+static void pin_if_asked(wf_coro *self)
+{
+    if (self->pins > 0)
+        self->flags |= WF_CORO_PINNED;
+}
+
+static void run(wf_coro *self)
+{
+    void *arg = self->arg;
+    void *result = NULL;
+    pin_if_asked(self);
+    if (!wf_load_relaxed(&self->killed)) { /* relaxed: a kill that is not seen here ends its first blocking call */
+        self->flags |= WF_CORO_STARTED;
+        result = self->fn(arg);
+    }
+    self->shield = 1; /* what follows may block */
+    if (self->extra != NULL) {
+        wf_cleanup_run_all(self);
+        wf_local_run_destructors(self);
+        if (self->extra->cleanup_arg != NULL)
+            self->extra->cleanup_arg(arg);
+    }
+    self->arg = result;
+    wf_timer_disarm(self);
+    /* Before the joiners hear of it, so that whoever has joined all finds none alive. The worker's thread does not end before
+     * the rest is done, so weft_stop may go on from here. */
+    wf_runtime_count_finished(wf_worker_self());
+    wf_join_publish(self);
+}
+
+void wf_coro_main(wf_coro *self)
+{
+    for (;;) {
+        run(self);
+        self = wf_leave_for_good(self);
+    }
+}
+
+void wf_coro_retire(wf_worker *self, wf_coro *coro)
+{
+    wf_stack *stack = coro->stack;
+    if (stack != NULL) {
+        coro->stack = NULL;
+        wf_fiber_unbind(stack->sanitizer);
+        wf_stack_free(&self->stacks, stack, coro->flags & WF_CORO_SECRET);
+    }
+    wf_coro_release(self, coro);
+}
+
+/* ---- who am I ---- */
+
+weft_t *weft_self(void)
+{
+    wf_coro *self = wf_self_coro();
+    return self != NULL ? wf_coro_handle(self) : NULL;
+}
+
+uint64_t weft_id(weft_t *t)
+{
+    if (t == NULL)
+        t = weft_self();
+    return wf_coro_from_handle(t) != NULL ? (uint64_t)(uintptr_t)t : 0;
+}
+
+int weft_set_name(const char *name)
+{
+    wf_coro *self = wf_self_coro();
+    if (self == NULL)
+        return -EPERM;
+    if (name == NULL)
+        return -EINVAL;
+    wf_coro_extra *extra = wf_coro_extra_get(self);
+    if (extra == NULL)
+        return -ENOMEM;
+    memset(extra->name, 0, sizeof(extra->name));
+    strncpy(extra->name, name, sizeof(extra->name) - 1);
+    return 0;
+}
+
+int weft_name(weft_t *t, char *buffer, size_t size)
+{
+    wf_coro *coro = wf_coro_hold(t != NULL ? t : weft_self());
+    if (coro == NULL)
+        return -ESRCH;
+    const char *name = wf_coro_name(coro);
+    size_t length = strnlen(name, sizeof(coro->extra->name));
+    int result = (int)length;
+    if (buffer == NULL || size == 0) {
+        result = -EINVAL;
+    } else {
+        size_t cut = length < size ? length : size - 1;
+        memcpy(buffer, name, cut);
+        buffer[cut] = '\0';
+    }
+    wf_coro_release(wf_worker_self(), coro);
+    return result;
+}
+
+int weft_pin(void)
+{
+    wf_coro *self = wf_self_coro();
+    if (self == NULL)
+        return -EPERM;
+    if (self->pins == UINT8_MAX)
+        return -EOVERFLOW;
+    self->pins++;
+    pin_if_asked(self);
+    return 0;
+}
+
+int weft_unpin(void)
+{
+    wf_coro *self = wf_self_coro();
+    if (self == NULL)
+        return -EPERM;
+    if (self->pins == 0)
+        return -EINVAL;
+    if (--self->pins == 0)
+        self->flags &= (uint8_t)~WF_CORO_PINNED;
+    return 0;
+}
+
+int weft_set_error(int error)
+{
+    wf_coro *self = wf_self_coro();
+    if (self == NULL)
+        return -EPERM;
+    if (error > 0)
+        return -EINVAL;
+    self->error = error;
+    return 0;
+}

@@ -1,0 +1,145 @@
+/* Suspend and wake. The steps, and why no wake-up is lost, are in sched/suspend.h. */
+#include "sched/suspend.h"
+
+#include <errno.h>
+
+#include "core/clock.h"
+#include "sched/worker.h"
+
+wf_coro *wf_self_coro(void)
+{
+    wf_worker *worker = wf_worker_self();
+    return worker != NULL ? wf_load_relaxed(&worker->current) : NULL; /* relaxed: this thread wrote it */
+}
+
+wf_coro *wf_self(void)
+{
+    wf_coro *coro = wf_self_coro();
+    return coro != NULL ? coro : wf_thread_self();
+}
+
+static uint32_t coarse_ms(void)
+{
+    wf_worker *worker = wf_worker_self();
+    if (worker == NULL)
+        return (uint32_t)(wf_clock_now() / WEFT_MILLISECOND);
+    return wf_load_relaxed(&worker->now_ms); /* relaxed: coarse clock */
+}
+
+/* Both kinds of caller come through here. `lock` may be NULL. */
+static void sleep_on(wf_coro *self, enum wf_wait_kind kind, void *object, unsigned bits, wf_lock *lock)
+{
+    /* relaxed: for weft_dump, and for the search for cycles, which looks again. */
+    wf_store_relaxed(&self->wait_object, object);
+    wf_store_relaxed(&self->wait_since_ms, coarse_ms());
+    wf_store_relaxed(&self->wait_kind, (uint8_t)kind);
+    self->wake_value = 0;
+    if (self->flags & WF_CORO_THREAD)
+        wf_thread_wait(self, bits, lock);
+    else
+        wf_leave(self, WF_LEAVE_WAIT, bits, lock);
+    wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE); /* relaxed: as above */
+}
+
+/* A wait that a kill and deadlines may end. False: it was not begun, because its deadline has passed; the lock is let go. */
+static bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_lock *lock)
+{
+    unsigned bits = self->shield == 0 ? WF_STATE_KILLABLE : 0;
+    int64_t effective = wf_timeout_effective(self, deadline);
+    if (effective != WEFT_NEVER) {
+        if (effective <= wf_clock_now()) {
+            if (lock != NULL)
+                wf_unlock(lock);
+            return false;
+        }
+        bits |= WF_STATE_TIMED;
+        if (self->flags & WF_CORO_THREAD)
+            wf_store_relaxed(&self->deadline, effective); /* relaxed: only the thread itself looks at it */
+        else
+            wf_timer_arm(self, effective);
+    }
+    sleep_on(self, kind, object, bits, lock);
+    if (bits & WF_STATE_TIMED)
+        wf_store_relaxed(&self->deadline, WEFT_NEVER); /* relaxed: a timer that misses it looks again later */
+    return true;
+}
+
+int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_lock *lock)
+{
+    int result = wait_bounded(self, kind, object, deadline, lock) ? self->wake_value : -ETIMEDOUT;
+    if (result == -ETIMEDOUT)
+        wf_timeout_mark_fired(self, deadline);
+    return result;
+}
+
+int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_lock *lock)
+{
+    sleep_on(self, kind, object, 0, lock);
+    return self->wake_value;
+}
+
+int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline)
+{
+    int result = -ETIMEDOUT;
+    if (wait_bounded(self, kind, object, deadline, NULL))
+        result = self->wake_value;
+    else
+        wf_state_abandon(self);
+    if (result == -ETIMEDOUT)
+        wf_timeout_mark_fired(self, deadline);
+    return result;
+}
+
+int wf_wait_ticket_firm(wf_coro *self, enum wf_wait_kind kind, void *object)
+{
+    sleep_on(self, kind, object, 0, NULL);
+    return self->wake_value;
+}
+
+bool wf_wait_unlink(wf_coro *self, wf_lock *lock)
+{
+    wf_lock_take(lock);
+    bool linked = wf_list_is_linked(&self->wait_node);
+    if (linked)
+        wf_list_remove(&self->wait_node);
+    wf_unlock(lock);
+    return linked;
+}
+
+wf_coro *wf_waiters_claim(wf_list *waiters)
+{
+    for (;;) {
+        wf_list *node = wf_list_pop_front(waiters);
+        if (node == NULL)
+            return NULL;
+        wf_coro *coro = wf_container_of(node, wf_coro, wait_node);
+        if (wf_state_claim(coro))
+            return coro;
+    }
+}
+
+void wf_ready(wf_coro *coro, int value)
+{
+    coro->wake_value = value;
+    wf_queue_put(wf_worker_self(), coro, true);
+}
+
+void wf_ready_fifo(wf_coro *coro, int value)
+{
+    coro->wake_value = value;
+    wf_queue_put(wf_worker_self(), coro, false);
+}
+
+bool wf_wake(wf_coro *coro, uint64_t ticket, int value)
+{
+    switch (wf_state_wake(coro, ticket)) {
+    case WF_WAKE_QUEUE:
+        wf_ready_fifo(coro, value);
+        return true;
+    case WF_WAKE_NOTED:
+        return true;
+    case WF_WAKE_STALE:
+        break;
+    }
+    return false;
+}

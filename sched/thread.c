@@ -1,0 +1,89 @@
+/* Plain threads as waiters: a control block of their own, a futex in place of the switch.
+ *
+ * The block is made when a thread first has to wait (or starts a timeout) and given back when the thread ends. It is always
+ * RUNNING or WAITING. Whoever claims it writes wake_value and then sets thread_awake; the thread looks at that word only, because
+ * its state says READY a moment before wake_value is there.
+ */
+#include <errno.h>
+#include <pthread.h>
+
+#include "core/clock.h"
+#include "core/futex.h"
+#include "sched/suspend.h"
+#include "sched/worker.h"
+
+static _Thread_local wf_coro *thread_self __attribute__((tls_model("initial-exec")));
+static pthread_key_t thread_key;
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+
+static void forget(void *block)
+{
+    wf_coro *self = block;
+    thread_self = NULL;
+    wf_local_run_destructors(self);
+    wf_coro_free(NULL, self);
+}
+
+static void make_key(void)
+{
+    pthread_key_create(&thread_key, forget);
+}
+
+__attribute__((noinline)) wf_coro *wf_thread_self(void)
+{
+    if (thread_self != NULL)
+        return thread_self;
+    pthread_once(&thread_once, make_key);
+    if (wf_coro_space_init() != 0)
+        return NULL;
+    wf_coro *self = wf_coro_new(NULL);
+    if (self == NULL)
+        return NULL;
+    self->flags = WF_CORO_THREAD;
+    wf_state_dispatch(self);
+    if (pthread_setspecific(thread_key, self) != 0) {
+        wf_coro_free(NULL, self);
+        return NULL;
+    }
+    thread_self = self;
+    return self;
+}
+
+/* Sleep until somebody has claimed us and set thread_awake, or until the deadline, when the claim is our own. */
+static void sleep_until_awake(wf_coro *self, int64_t deadline)
+{
+    /* ORDER(thread-awake): pairs with wf_thread_wake: wake_value and what came with it. */
+    while (!wf_load_acquire(&self->thread_awake)) {
+        wf_futex_wait(&self->thread_awake, 0, deadline);
+        if (deadline == WEFT_NEVER || wf_clock_now() < deadline)
+            continue;
+        /* ORDER(state-wait): our own word; a claim by somebody else may be under way. */
+        if (wf_state_expire(self, wf_load_acquire(&self->state))) {
+            self->wake_value = -ETIMEDOUT;
+            return;
+        }
+        deadline = WEFT_NEVER; /* claimed: the wake is on its way */
+    }
+}
+
+void wf_thread_wait(wf_coro *self, unsigned bits, wf_lock *lock)
+{
+    wf_store_relaxed(&self->thread_awake, 0); /* relaxed: published by the commit */
+    enum wf_commit result = wf_state_commit_wait(self, bits);
+    if (lock != NULL)
+        wf_unlock(lock);
+    if (result == WF_COMMIT_PARKED) {
+        /* relaxed: our own */
+        int64_t deadline = bits & WF_STATE_TIMED ? wf_load_relaxed(&self->deadline) : WEFT_NEVER;
+        sleep_until_awake(self, deadline);
+    }
+    wf_state_dispatch(self);
+}
+
+void wf_thread_wake(wf_coro *thread)
+{
+    /* ORDER(thread-awake): pairs with sleep_until_awake. After this store the thread may go on and end; its block stays mapped, so
+     * the wake below finds at worst nobody. */
+    wf_store_release(&thread->thread_awake, 1);
+    wf_futex_wake(&thread->thread_awake, 1);
+}

@@ -1,0 +1,249 @@
+/* A worker: one OS thread, its queues, its timers and its event source; and the runtime that they form. */
+#ifndef WF_SCHED_WORKER_H
+#define WF_SCHED_WORKER_H
+
+#include <pthread.h>
+
+#include "core/fault.h"
+#include "core/inbox.h"
+#include "core/runq.h"
+#include "core/stack.h"
+#include "core/wheel.h"
+#include "sched/coro.h"
+#include "sched/driver.h"
+#include "sched/idle.h"
+
+enum {
+    WF_WORKERS_MAX = 1024,
+    WF_BLOCK_CACHE = 64, /* control blocks that a worker keeps; half of them move to or from the pool at once */
+};
+
+/* Something that another thread wants this worker to do on its own thread: cancel an operation in its ring, above all. The sender
+ * owns the message until `run` is called, which may free it. */
+typedef struct wf_message {
+    wf_inbox_node node;
+    void (*run)(struct wf_worker *worker, struct wf_message *message);
+} wf_message;
+
+/* What is to be done with a coroutine once it has been left: the commit step (sched/switch.c). */
+enum wf_leave {
+    WF_LEAVE_NONE,  /* nothing was left: a fresh start from the worker's own stack */
+    WF_LEAVE_YIELD, /* queue it again */
+    WF_LEAVE_WAIT,  /* RUNNING -> WAITING, then unlock what it waits on */
+    WF_LEAVE_EXIT,  /* it has ended: tell its joiners, recycle its stack */
+};
+
+typedef struct wf_worker {
+    /* owner: */
+    _Atomic(wf_coro *) current; /* the coroutine that runs; NULL on the worker's own stack; the monitor looks at it */
+    void *sp;             /* the worker's own context while a coroutine runs */
+    enum wf_leave leave;  /* the commit step that is due, for `left` */
+    wf_coro *left;
+    unsigned leave_bits;  /* KILLABLE, TIMED for WF_LEAVE_WAIT */
+    wf_lock *leave_lock;  /* let go after the commit, or NULL */
+    uint32_t tick;        /* dispatches, for the turns of the shared queue and the event source */
+    uint32_t lifo_runs;   /* times in a row that the LIFO slot was taken */
+    bool searching;       /* counted in idle->searching */
+    wf_coro *pinned_head; /* FIFO of runnable coroutines that only this worker may run, by link */
+    wf_coro *pinned_tail;
+    wf_coro *blocks;      /* free control blocks, by link */
+    uint32_t blocks_count;
+    uint32_t random;      /* state of the generator for victims */
+    wf_stack_cache stacks;
+    void *sanitizer[2];   /* the worker's own stack, for core/fiber.h */
+    const void *stack_base;
+    size_t stack_size;
+    wf_fault_stack fault_stack;
+    uint32_t spin_ns;     /* how long it spins at present before it parks */
+    void *source;         /* of the driver */
+    uint16_t index;
+    int cpu;              /* to be pinned to, -1: not pinned */
+    int enter_error;      /* what its thread met when it entered */
+    uint16_t *victims;    /* the other workers, nearest first */
+    pthread_t thread;
+
+    /* owner writes, anybody reads: */
+    _Alignas(WF_CACHE_LINE) _Atomic(int64_t) dispatched_at; /* coarse clock of the last dispatch, for the monitor */
+    _Atomic(uint64_t) dispatches, yields, suspends, spawned, finished, steals, stolen, parks, wakes, polls, events, stalls;
+    _Atomic(uint32_t) now_ms; /* coarse milliseconds, refreshed when the clock is read anyway */
+
+    /* thieves: */
+    wf_runq runq;
+    _Atomic(wf_coro *) lifo; /* the coroutine that was woken last; owner and thieves take it by exchange */
+
+    /* any (atomic): */
+    _Alignas(WF_CACHE_LINE) wf_parking parking;
+    _Atomic(wf_coro *) arrivals; /* pinned coroutines made runnable elsewhere: stack by link, as core/inbox.h */
+    wf_inbox messages;
+
+    /* lock wheel_lock: */
+    _Alignas(WF_CACHE_LINE) wf_lock wheel_lock;
+    _Atomic(int64_t) wheel_next; /* no timer fires before this; written under the lock, read without */
+    wf_wheel wheel;
+} wf_worker;
+
+enum wf_runtime_phase { WF_RUNTIME_OFF, WF_RUNTIME_STARTING, WF_RUNTIME_ON, WF_RUNTIME_DRAINING, WF_RUNTIME_KILLING, WF_RUNTIME_STOPPING };
+
+/* The one runtime of the process. */
+typedef struct wf_runtime {
+    _Atomic(uint32_t) phase; /* enum wf_runtime_phase */
+    weft_config config;
+    const struct wf_driver *driver;
+    unsigned count;          /* workers; fixed while running */
+    wf_worker **workers;
+    int default_class;       /* stack class of config.stack_size */
+    uint32_t fpenv[8];       /* floating-point control words that coroutines start with */
+    wf_idle idle;
+
+    /* lock shared_lock: runnable coroutines from foreign threads and from overflowing run queues, FIFO by link */
+    _Alignas(WF_CACHE_LINE) wf_lock shared_lock;
+    wf_coro *shared_head;
+    wf_coro *shared_tail;
+    _Atomic(uint64_t) shared_count;
+
+    /* Foreign threads' share of the counters. */
+    _Alignas(WF_CACHE_LINE) _Atomic(uint64_t) foreign_spawned;
+    _Atomic(uint32_t) foreign;        /* plain threads that are handing something to a worker at this moment */
+    _Atomic(uint32_t) monitor_asleep; /* futex: the monitor sleeps until a worker comes out of its park */
+    _Atomic(uint32_t) entered; /* futex: workers whose thread has entered, or could not */
+    _Atomic(uint32_t) drained; /* futex: changes when the last coroutine ends while somebody stops the runtime */
+    _Atomic(uint64_t) operations; /* in flight in offload threads; rings count their own */
+} wf_runtime;
+
+extern wf_runtime wf_rt;
+
+/* Count something in the calling worker's own statistics: nobody else writes them, so no read-modify-write is needed. */
+static inline void wf_count(_Atomic(uint64_t) *counter, uint64_t n)
+{
+    wf_store_relaxed(counter, wf_load_relaxed(counter) + n); /* relaxed: statistics */
+}
+
+/* The calling thread's worker, NULL on a plain thread. Never inlined, so that no compiler keeps the address of the thread-local
+ * variable across a suspension (DESIGN: errno and TLS). Call it again after anything that may suspend. */
+wf_worker *wf_worker_self(void);
+
+/* ---- queues (queue.c) ---- */
+
+/* Queue a READY or NEW coroutine where it belongs: its own worker if pinned; the calling worker's LIFO slot (`next`) or run
+ * queue; the shared queue from a plain thread. Wakes a worker where that is due. */
+void wf_queue_put(wf_worker *self, wf_coro *coro, bool next);
+
+/* The next coroutine to run on this worker, with a stack bound, from its own queues and, every so often, from the shared queue
+ * and the event source. NULL: look elsewhere, from the worker's own stack. */
+wf_coro *wf_queue_next(wf_worker *self);
+
+/* As wf_queue_next, for a coroutine that has ended: one that has not run yet may be returned without a stack, when it can take
+ * over the one of `ended`. */
+wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended);
+
+/* Look at the event source, the timers, the shared queue and the other workers, for as long as spinning pays. The one it returns
+ * has a stack. */
+wf_coro *wf_queue_search(wf_worker *self);
+
+/* Wake an idle worker if there is one and nobody is searching. */
+void wf_queue_wake_one(wf_worker *self);
+
+/* Is there anything that this worker could run? For the last look before parking. */
+bool wf_queue_has_work(wf_worker *self);
+
+/* Around everything by which a plain thread makes something runnable: weft_stop frees no worker while somebody is inside. */
+static inline void wf_foreign_enter(void)
+{
+    wf_fetch_add_seq_cst(&wf_rt.foreign, 1); /* ORDER(foreign): pairs with weft_stop: before what it hands over is seen. */
+}
+
+static inline void wf_foreign_leave(void)
+{
+    wf_fetch_sub_seq_cst(&wf_rt.foreign, 1); /* ORDER(foreign): pairs with weft_stop: after the last look at a worker. */
+}
+
+/* Run `message` on `target`'s own thread, soon. From any thread. */
+void wf_worker_send(wf_worker *target, wf_message *message);
+
+/* ---- the switch and its commit step (switch.c) ---- */
+
+/* Leave the running coroutine: switch to the next runnable one, or to the worker's own stack. Returns when it is dispatched again,
+ * maybe on another worker. */
+void wf_leave(wf_coro *self, enum wf_leave leave, unsigned bits, wf_lock *lock);
+
+/* Leave a coroutine that has ended. Returns the next one when that is to run on this very stack, else not at all. */
+wf_coro *wf_leave_for_good(wf_coro *coro);
+
+/* From the worker's own stack: run `coro`, which has a stack. Returns when nothing is runnable here. */
+void wf_dispatch(wf_worker *self, wf_coro *coro);
+
+/* Give it a stack. False: none to be had. */
+bool wf_coro_bind(wf_worker *self, wf_coro *coro);
+
+/* ---- timers (timer.c) ---- */
+
+/* See that `coro`'s timer fires at `when_ns` or earlier. */
+void wf_timer_arm(wf_coro *coro, int64_t when_ns);
+
+/* Take its timer out of whatever wheel it is in. */
+void wf_timer_disarm(wf_coro *coro);
+
+/* Fire what is due in `worker`'s wheel; queues what expired on `self`. Returns how many. */
+int wf_timer_run(wf_worker *self, wf_worker *worker, int64_t now_ns);
+
+/* The deadline that bounds the wait of `self`: the earlier of `deadline` and its ambient ones. */
+int64_t wf_timeout_effective(wf_coro *self, int64_t deadline);
+
+/* A wait of self with this deadline of its own has ended with -ETIMEDOUT: mark the ambient timeout that did it, if one did.
+ * True: one did. */
+bool wf_timeout_mark_fired(wf_coro *self, int64_t deadline);
+
+/* ---- worker thread (worker.c) ---- */
+
+int wf_worker_start(wf_worker *worker);
+void wf_runtime_entered(wf_worker *worker, int error);
+void wf_worker_wake(wf_worker *target, wf_worker *self);
+
+/* ---- life of coroutines (spawn.c) ---- */
+
+/* The runtime is on, or has just been started from the environment. 0 or the error of weft_start. */
+int wf_runtime_ensure(void);
+
+/* The counts of coroutines that weft_stop waits on. Spawned: before the phase is read. Finished: after everything else. */
+void wf_runtime_count_spawned(wf_worker *worker, int n);
+void wf_runtime_count_finished(wf_worker *worker);
+
+/* Body and end of every coroutine; entered through the first switch to its stack. */
+void wf_coro_main(wf_coro *self);
+
+/* After the last instruction of a coroutine, on whatever stack comes next: recycle its stack, drop its own reference. */
+void wf_coro_retire(wf_worker *self, wf_coro *coro);
+
+/* Mark it DONE with its result and wake its joiners (join.c). On its own stack. */
+void wf_join_publish(wf_coro *self);
+
+/* The end of a coroutine, before it is DONE (cleanup.c, local.c). On its own stack, under a shield; they may suspend. */
+void wf_cleanup_run_all(wf_coro *coro);
+void wf_local_run_destructors(wf_coro *coro);
+
+/* ---- plain threads (thread.c) ---- */
+
+/* The calling plain thread's control block, made on first use and given back when the thread ends. NULL: no memory. */
+wf_coro *wf_thread_self(void);
+
+/* Suspend and wake for a control block that stands for a plain thread. */
+void wf_thread_wait(wf_coro *self, unsigned bits, wf_lock *lock);
+void wf_thread_wake(wf_coro *thread);
+
+/* ---- counters (stats.c) ---- */
+
+/* Wait until nobody who saw the runtime running still looks at its workers: after STOPPING is set, before they are freed. */
+void wf_stats_quiesce(void);
+
+/* ---- messages (log.c) ---- */
+void wf_log(enum weft_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Would a line of this level go anywhere? For those that are costly to put together. */
+bool wf_log_is_on(enum weft_log_level level);
+/* To stderr, whatever the log level: a mistake that a person has to mend. */
+void wf_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Abort with a message: a broken invariant or a misuse that cannot be survived. */
+_Noreturn void wf_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The level of the log while the runtime runs: weft_config.log at the start, WEFT_LOG_OFF after the stop. */
+void wf_log_set_level(enum weft_log_level level);
+
+#endif

@@ -1,0 +1,225 @@
+/* weft_group: waits for as many done as add; kill and deadlines end a wait. */
+#include <limits.h>
+
+#include "runtime.h"
+
+enum { CHILDREN = 200, ROUNDS = 300 };
+
+struct shared {
+    weft_group group;
+    _Atomic(int) done;
+    int result;
+};
+
+static void test_group_null_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(weft_group_init(NULL), -EINVAL);
+    assert_int_equal(weft_group_fini(NULL), -EINVAL);
+    assert_int_equal(weft_group_add(NULL, 1), -EINVAL);
+    assert_int_equal(weft_group_done(NULL), -EINVAL);
+    assert_int_equal(weft_group_wait(NULL), -EINVAL);
+    assert_int_equal(weft_group_wait_until(NULL, 0), -EINVAL);
+}
+
+static void test_group_count_stays_between_zero_and_int_max(void **state)
+{
+    weft_group group;
+    (void)state;
+    assert_int_equal(weft_group_init(&group), 0);
+    assert_int_equal(weft_group_wait(&group), 0);
+    assert_int_equal(weft_group_done(&group), -EINVAL);
+    assert_int_equal(weft_group_add(&group, INT_MIN), -EINVAL);
+    assert_int_equal(weft_group_add(&group, INT_MAX), 0);
+    assert_int_equal(weft_group_add(&group, 1), -EOVERFLOW);
+    assert_int_equal(weft_group_wait_until(&group, 0), -ETIMEDOUT);
+    assert_int_equal(weft_group_add(&group, 1 - INT_MAX), 0);
+    assert_int_equal(weft_group_add(&group, -2), -EINVAL);
+    assert_int_equal(weft_group_done(&group), 0);
+    assert_int_equal(weft_group_wait(&group), 0);
+    assert_int_equal(weft_group_fini(&group), 0);
+}
+
+static void *be_done(void *arg)
+{
+    struct shared *s = arg;
+    wf_fetch_add_relaxed(&s->done, 1); /* relaxed: published by the group */
+    CHECK_INT(weft_group_done(&s->group), 0);
+    return NULL;
+}
+
+static void *wait_for_children(void *arg)
+{
+    struct shared s = {0};
+    (void)arg;
+    CHECK_INT(weft_group_add(&s.group, CHILDREN + 1), 0);
+    for (int i = 0; i < CHILDREN; i++)
+        CHECK_INT(weft_go(be_done, &s), 0);
+    wt_thread *thread = wt_thread_start(be_done, &s);
+    CHECK_INT(weft_group_wait(&s.group), 0);
+    CHECK_INT(wf_load_relaxed(&s.done), CHILDREN + 1); /* relaxed: as above */
+    wt_thread_join(thread);
+    return NULL;
+}
+
+static void test_group_wait_returns_when_all_are_done(void **state)
+{
+    (void)state;
+    wt_over_workers(wait_for_children, NULL);
+}
+
+static void *wait_once(void *arg)
+{
+    struct shared *s = arg;
+    s->result = weft_group_wait(&s->group);
+    return NULL;
+}
+
+static void *wait_and_count(void *arg)
+{
+    struct shared *s = arg;
+    CHECK_INT(weft_group_wait(&s->group), 0);
+    wf_fetch_add_relaxed(&s->done, 1); /* relaxed: read after the joins */
+    return NULL;
+}
+
+static void *wake_all(void *arg)
+{
+    struct shared s = {0};
+    weft_t *ts[3];
+    (void)arg;
+    CHECK_INT(weft_group_add(&s.group, 1), 0);
+    for (int i = 0; i < 3; i++) {
+        ts[i] = weft_spawn(wait_and_count, &s);
+        wt_until_waiting(ts[i], WF_WAIT_GROUP);
+    }
+    wt_thread *thread = wt_thread_start(wait_and_count, &s);
+    wt_until_block_waits(wt_thread_block(thread), WF_WAIT_GROUP);
+    CHECK_INT(weft_group_fini(&s.group), -EBUSY);
+    CHECK_INT(weft_group_done(&s.group), 0);
+    CHECK_INT(weft_group_add(&s.group, 1), 0); /* those that waited are woken all the same */
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(weft_join(ts[i], NULL), 0);
+    wt_thread_join(thread);
+    CHECK_INT(wf_load_relaxed(&s.done), 4); /* relaxed: joined */
+    return NULL;
+}
+
+static void test_group_all_that_wait_are_woken(void **state)
+{
+    (void)state;
+    wt_over_workers(wake_all, NULL);
+}
+
+static void *kill_waiter(void *arg)
+{
+    struct shared s = {0};
+    (void)arg;
+    CHECK_INT(weft_group_add(&s.group, 1), 0);
+    weft_t *t = weft_spawn(wait_once, &s);
+    wt_until_waiting(t, WF_WAIT_GROUP);
+    CHECK_INT(weft_kill(t), 0);
+    CHECK_INT(weft_join(t, NULL), 0);
+    CHECK_INT(s.result, -ECANCELED);
+    CHECK_INT(weft_group_fini(&s.group), 0);
+    return NULL;
+}
+
+static void test_group_killed_waiter_is_off_the_line(void **state)
+{
+    (void)state;
+    wt_over_workers(kill_waiter, NULL);
+}
+
+static void *use_killed(void *arg)
+{
+    weft_group *group = arg;
+    CHECK_INT(weft_kill(weft_self()), 0);
+    CHECK_INT(weft_group_wait(group), -ECANCELED);
+    CHECK_INT(weft_group_add(group, 1), 0);
+    CHECK_INT(weft_group_done(group), 0);
+    return NULL;
+}
+
+static void *wait_after_kill(void *arg)
+{
+    weft_group group = WEFT_GROUP_INIT;
+    (void)arg;
+    wt_spawn_and_join(1, use_killed, &group);
+    return NULL;
+}
+
+static void test_group_killed_coroutine_is_done_but_does_not_wait(void **state)
+{
+    (void)state;
+    wt_over_workers(wait_after_kill, NULL);
+}
+
+static void *wait_until_soon(void *arg)
+{
+    weft_group *group = arg;
+    int64_t end = weft_after(2 * WEFT_MILLISECOND);
+    CHECK_INT(weft_group_wait_until(group, end), -ETIMEDOUT);
+    CHECK(weft_now() >= end);
+    return NULL;
+}
+
+static void *time_out(void *arg)
+{
+    weft_group group = WEFT_GROUP_INIT;
+    (void)arg;
+    CHECK_INT(weft_group_add(&group, 1), 0);
+    wt_spawn_and_join(3, wait_until_soon, &group);
+    wt_on_thread(wait_until_soon, &group);
+    CHECK_INT(weft_group_fini(&group), 0);
+    return NULL;
+}
+
+static void test_group_deadline_ends_the_wait(void **state)
+{
+    (void)state;
+    wt_over_workers(time_out, NULL);
+}
+
+/* The group is in a frame that is gone as soon as the wait returns. */
+static void wait_in_own_frame(void)
+{
+    struct shared s = {0};
+    CHECK_INT(weft_group_add(&s.group, 2), 0);
+    CHECK_INT(weft_go(be_done, &s), 0);
+    CHECK_INT(weft_go(be_done, &s), 0);
+    CHECK_INT(weft_group_wait(&s.group), 0);
+    volatile uint64_t *gone = &s.group.opaque[0];
+    *gone = UINT64_MAX;
+    weft_yield();
+    CHECK(*gone == UINT64_MAX); /* nobody came back to it */
+}
+
+static void *one_shot(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < wt_scaled(ROUNDS); i++)
+        wait_in_own_frame();
+    return NULL;
+}
+
+static void test_group_may_go_as_soon_as_wait_returns(void **state)
+{
+    (void)state;
+    wt_over_workers(one_shot, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_group_null_is_refused),
+        cmocka_unit_test(test_group_count_stays_between_zero_and_int_max),
+        cmocka_unit_test(test_group_wait_returns_when_all_are_done),
+        cmocka_unit_test(test_group_all_that_wait_are_woken),
+        cmocka_unit_test(test_group_killed_waiter_is_off_the_line),
+        cmocka_unit_test(test_group_killed_coroutine_is_done_but_does_not_wait),
+        cmocka_unit_test(test_group_deadline_ends_the_wait),
+        cmocka_unit_test(test_group_may_go_as_soon_as_wait_returns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
