@@ -1,0 +1,127 @@
+"""Running one program once, on the CPUs it is to have.
+
+A repetition comes back as a dictionary: what the program (or the load generator) printed, and `real_time`, nanoseconds
+per operation. One that failed has `error_message` instead.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import tempfile
+
+import programs
+
+TIMEOUT = 300  # seconds: a program that takes longer hangs
+START_TIMEOUT = 20  # seconds, for a server
+
+
+class Failed(Exception):
+    """The program gave no result; the text says why."""
+
+
+def on_cpus(cpus):
+    """What a child does before it becomes the program: its CPUs, and all the descriptors that it may have."""
+
+    def prepare():
+        os.sched_setaffinity(0, cpus)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    return prepare
+
+
+def parse(text, who):
+    """The last line of what a program printed."""
+    try:
+        return json.loads(text.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise Failed(f"{who} printed no result: {text.strip()[-200:]!r}") from None
+
+
+def run_to_end(argv, cpus):
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, preexec_fn=on_cpus(cpus)
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{argv[0]}: no result within {TIMEOUT} s") from None
+    except OSError as error:
+        raise Failed(f"{argv[0]}: {error.strerror}") from None
+    if done.returncode != 0:
+        why = done.stderr.strip() or done.stdout.strip()
+        raise Failed(f"{argv[0]}: exit status {done.returncode}: {why[-500:]}")
+    return parse(done.stdout, argv[0])
+
+
+def finish(result):
+    if not result.get("checked"):
+        raise Failed("the result of the work was wrong")
+    if result["ops"] <= 0:
+        raise Failed("no operation was completed")
+    result["real_time"] = result["seconds"] / result["ops"] * 1e9
+    return result
+
+
+def run_cpu(program, workers, repetition, ops, quick, cpus):
+    """A program that works by itself: `workers` workers on as many CPUs."""
+    argv = [*program.argv, "--workers", str(workers), "--repetition-id", str(repetition)]
+    argv += ["--ops", str(max(1000, ops // program.share))]
+    if quick:
+        argv.append("--quick")
+    return finish(run_to_end(argv, set(cpus[:workers])))
+
+
+def memory_of(pid):
+    """Resident memory of a process, page tables included, in bytes."""
+    total = 0
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith(("VmRSS:", "VmPTE:")):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def run_server(program, workers, repetition, connections, effort, rate, cpus):
+    """A server on the first CPUs, the load generator on the last. rate 0: the closed phase only."""
+    argv = [*program.argv, "--workers", str(workers), "--repetition-id", str(repetition)]
+    with tempfile.TemporaryFile("w+") as errors:
+        server = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+            preexec_fn=on_cpus(set(cpus[:workers])),
+        )
+        try:
+            result = load(server, connections, effort, rate, cpus)
+        except Failed as failure:
+            errors.seek(0)
+            raise Failed(f"{failure} {errors.read().strip()[-500:]}".strip()) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+            server.stdout.close()
+    return finish(result)
+
+
+def load(server, connections, effort, rate, cpus):
+    if not select.select([server.stdout], [], [], START_TIMEOUT)[0]:
+        raise Failed(f"{server.args[0]}: did not begin to listen within {START_TIMEOUT} s")
+    announced = parse(server.stdout.readline(), server.args[0])
+    argv = [str(programs.BUILD / "bench" / "loadgen"), "--port", str(announced["port"]), "--server", str(server.pid)]
+    argv += ["--connections", str(connections), "--warmup", str(effort.server_warmup)]
+    argv += ["--closed", str(effort.server_seconds)]
+    if rate:
+        argv += ["--open", str(effort.server_seconds), "--rate", str(rate)]
+    result = run_to_end(argv, {cpus[-1]})
+    if server.poll() is not None:
+        raise Failed(f"{server.args[0]}: the server ended by itself with status {server.returncode}")
+    result["rss_bytes"] = memory_of(server.pid)
+    return result
