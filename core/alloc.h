@@ -9,6 +9,9 @@
 /* Zeroed memory, aligned for anything up to 16 bytes; NULL when there is none. Leaves errno alone. */
 void *wf_alloc(size_t size);
 
+/* The same, aligned to `alignment`, a power of two. */
+void *wf_alloc_aligned(size_t alignment, size_t size);
+
 /* Give it back; NULL is fine. Leaves errno alone. */
 void wf_free(void *memory);
 

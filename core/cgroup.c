@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
+
 typedef struct hierarchy {
     bool version2;
     char path[PATH_MAX];   /* group of the process, from /proc/self/cgroup; "": not in one */
@@ -187,14 +189,14 @@ unsigned wf_cgroup_cpus(const char *root)
     int saved = errno;
     double least = 0;
     for (int version2 = 0; version2 <= 1; version2++) {
-        hierarchy *found = calloc(1, sizeof *found);
+        hierarchy *found = wf_alloc(sizeof *found);
         if (found == NULL)
             break;
         found->version2 = version2 == 1;
         double quota = least_quota(found, root);
         if (quota > 0 && (least <= 0 || quota < least))
             least = quota;
-        free(found);
+        wf_free(found);
     }
     errno = saved;
     if (least <= 0)

@@ -1,6 +1,6 @@
 /* Telling AddressSanitizer and ThreadSanitizer of every switch, so that they follow. Without them these are nothing.
  *
- * Each stack (a coroutine's, a worker's own) has a wf_fiber: two words of the sanitizer's, and the bounds. The calls stand
+ * Each stack (a coroutine's, a worker's own) has two words of the sanitizer's, and its bounds. The calls stand
  * around wf_context_switch in the one function that switches, which is itself not instrumented for TSan.
  */
 #ifndef WF_CORE_FIBER_H

@@ -3,6 +3,8 @@
 #ifndef WF_CORE_FIBER_ASAN_H
 #define WF_CORE_FIBER_ASAN_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 

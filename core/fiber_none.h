@@ -2,6 +2,8 @@
 #ifndef WF_CORE_FIBER_NONE_H
 #define WF_CORE_FIBER_NONE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #define WF_SWITCHES_STACKS
 
 /* `words` belong to the stack. A stack begins to be used by a coroutine; ends being used. */

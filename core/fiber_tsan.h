@@ -4,6 +4,8 @@
 #ifndef WF_CORE_FIBER_TSAN_H
 #define WF_CORE_FIBER_TSAN_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sanitizer/tsan_interface.h>
 
 #define WF_SWITCHES_STACKS __attribute__((noinline, no_sanitize("thread")))

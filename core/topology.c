@@ -11,8 +11,8 @@
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
+#include "core/alloc.h"
 #include "core/cgroup.h"
 #include "core/syscall.h"
 
@@ -53,7 +53,7 @@ static wf_topology *load(hwloc_topology_t tree, unsigned long flags)
     int count = hwloc_get_nbobjs_by_type(tree, HWLOC_OBJ_PU);
     if (count <= 0)
         goto destroy;
-    wf_topology *topology = malloc(sizeof *topology + (unsigned)count * sizeof topology->places[0]);
+    wf_topology *topology = wf_alloc(sizeof *topology + (unsigned)count * sizeof topology->places[0]);
     if (topology == NULL)
         goto destroy;
     topology->tree = tree;
@@ -108,7 +108,7 @@ void wf_topology_free(wf_topology *topology)
         return;
     int saved = errno;
     hwloc_topology_destroy(topology->tree);
-    free(topology);
+    wf_free(topology);
     errno = saved;
 }
 
@@ -118,20 +118,18 @@ void wf_topology_free(wf_topology *topology)
  * does not tell, so the buffer grows. */
 static unsigned count_affinity(void)
 {
-    int saved = errno;
     unsigned count = 0;
     for (size_t size = 128; size <= 1 << 16; size *= 2) {
-        unsigned long *mask = calloc(1, size);
+        unsigned long *mask = wf_alloc(size);
         if (mask == NULL)
             break;
         long written = wf_syscall3(SYS_sched_getaffinity, 0, size, mask);
         for (long i = 0; i < written / (long)sizeof *mask; i++)
             count += (unsigned)__builtin_popcountl(mask[i]);
-        free(mask);
+        wf_free(mask);
         if (written != -EINVAL)
             break;
     }
-    errno = saved;
     return count;
 }
 
@@ -189,8 +187,7 @@ static int nearness(const wf_topology *topology, unsigned one, unsigned other)
 
 void wf_topology_victims(const wf_topology *topology, unsigned worker, unsigned workers, uint16_t *order)
 {
-    int saved = errno;
-    int *near = topology == NULL ? NULL : malloc(workers * sizeof *near);
+    int *near = topology == NULL ? NULL : wf_alloc(workers * sizeof *near);
     unsigned count = 0;
     for (unsigned step = 1; step < workers; step++) {
         unsigned other = (worker + step) % workers;
@@ -204,6 +201,5 @@ void wf_topology_victims(const wf_topology *topology, unsigned worker, unsigned 
             near[at] = how_near;
         order[at] = (uint16_t)other;
     }
-    free(near);
-    errno = saved;
+    wf_free(near);
 }

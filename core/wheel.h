@@ -18,8 +18,9 @@
 enum { WF_WHEEL_TICK_SHIFT = 14, WF_WHEEL_LEVELS = 8, WF_WHEEL_SLOTS = 64 };
 
 typedef struct wf_timer {
-    wf_list node;              /* on a slot of the wheel, or unlinked */
-    _Atomic(int64_t) when_ns;  /* absolute; written under the owner's lock; the wheel reads it while the timer is linked */
+    wf_list node; /* on a slot of the wheel, or unlinked */
+    _Atomic(int64_t)
+        when_ns; /* absolute; written under the owner's lock; the wheel reads it while the timer is linked */
 } wf_timer;
 
 typedef struct wf_wheel {

@@ -22,40 +22,49 @@ ssize_t wf_call_attempt(const wf_call *call)
     return wf_syscall6(call->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* Run one entry while standing in the descriptor's line. */
-static int run_in_line(const struct io_uring_sqe *sqe, wf_fd *entry, wf_coro *self, int fd, int64_t deadline)
+/* Run one entry while standing in the descriptor's line. False: the descriptor is being closed. */
+static bool run_in_line(const struct io_uring_sqe *sqe, wf_fd *entry, wf_coro *self, int fd, int64_t deadline, int *result)
 {
-    int result = wf_fd_join(entry, self);
-    if (result < 0)
-        return result;
-    result = wf_op_run(self, sqe, fd, deadline);
+    if (wf_fd_join(entry, self) < 0)
+        return false;
+    *result = wf_op_run(self, sqe, fd, deadline);
     wf_fd_part(entry, self);
-    return result;
+    return true;
 }
 
-static int wait_ready(const wf_call *call, wf_fd *entry, wf_coro *self, int64_t deadline)
+/* The kernel gave up on waiting (it does after some retries), or will not wait for this kind of file: wait for it to be ready. */
+static bool wait_ready(const wf_call *call, wf_fd *entry, wf_coro *self, int64_t deadline, int *result)
 {
     struct io_uring_sqe sqe = {0};
     io_uring_prep_poll_add(&sqe, call->fd, (unsigned short)call->events);
-    return run_in_line(&sqe, entry, self, call->fd, deadline);
+    return run_in_line(&sqe, entry, self, call->fd, deadline, result);
+}
+
+/* Ended before it did anything, by a kill, by a close, or by nobody who still wants it. */
+static bool is_interrupted(int result)
+{
+    return result == -EINTR || result == -ECANCELED;
 }
 
 /* Through the ring, until it has a result that means something to the caller. */
 static ssize_t run_in_ring(const wf_call *call, wf_fd *entry, wf_coro *self, int64_t deadline)
 {
     for (;;) {
-        ssize_t result = run_in_line(&call->sqe, entry, self, call->fd, deadline);
+        int result;
+        if (!run_in_line(&call->sqe, entry, self, call->fd, deadline, &result))
+            return -ECANCELED;
         if (result == -EAGAIN) {
-            /* The kernel gave up on waiting (it does after some retries), or will not wait for this kind of file. */
-            result = wait_ready(call, entry, self, deadline);
-            if (result < 0)
+            if (!wait_ready(call, entry, self, deadline, &result))
+                return -ECANCELED;
+            if (result < 0 && !is_interrupted(result))
                 return result;
-        } else if (result != -EINTR) {
+        } else if (!is_interrupted(result)) {
             return result;
         }
-        int check = wf_check(self);
-        if (check < 0)
-            return check;
+        /* Was it killed? If not, try again; what is being closed is found to be so. */
+        int error = wf_check(self);
+        if (error < 0)
+            return error;
     }
 }
 

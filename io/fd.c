@@ -49,20 +49,25 @@ wf_fd *wf_fd_of(int fd)
 
 /* ---- calls ---- */
 
-static void wake_closer(wf_fd *entry)
+/* Have the closer look again. `over` is the flag of its sweep, or NULL. */
+static void wake_closer(wf_fd *entry, bool *over)
 {
     wf_lock_take(&entry->lock);
-    wf_coro *closer = wf_waiters_claim(&entry->closers);
+    if (over != NULL)
+        *over = true;
+    wf_coro *closer = entry->closer;
+    uint64_t ticket = entry->closer_ticket;
+    entry->closer = NULL;
     wf_unlock(&entry->lock);
     if (closer != NULL)
-        wf_ready(closer, 0);
+        wf_wake(closer, ticket, 0);
 }
 
 void wf_fd_leave(wf_fd *entry)
 {
     /* ORDER(fd): pairs with weft_close, which closes only after all that the calls have done. */
     if (wf_fetch_sub_acq_rel(&entry->word, 1) - 1 == WF_FD_CLOSING)
-        wake_closer(entry);
+        wake_closer(entry, NULL);
 }
 
 /* Somebody is inside close(2) with this number: let it finish. That takes microseconds, or as long as a file
@@ -203,17 +208,6 @@ static void visit_lines(struct visit *v)
     wf_unlock(&groups_lock);
 }
 
-static void end_sweep(struct sweep *sweep)
-{
-    wf_fd *entry = sweep->entry;
-    wf_lock_take(&entry->lock);
-    sweep->over = true;
-    wf_coro *closer = wf_waiters_claim(&entry->closers);
-    wf_unlock(&entry->lock);
-    if (closer != NULL)
-        wf_ready(closer, 0);
-}
-
 /* Visit this worker, then send the message on; workers are visited in the order of their indices. */
 static void sweep_here(wf_worker *worker, wf_message *message)
 {
@@ -222,7 +216,7 @@ static void sweep_here(wf_worker *worker, wf_message *message)
     if (v.next >= 0)
         wf_worker_send(wf_rt.workers[v.next], message);
     else
-        end_sweep(v.sweep);
+        wake_closer(v.sweep->entry, &v.sweep->over);
 }
 
 static void end_calls(wf_fd *entry, wf_coro *self)
@@ -239,8 +233,10 @@ static void end_calls(wf_fd *entry, wf_coro *self)
         /* ORDER(fd): pairs with wf_fd_leave. */
         if (sweep.over && wf_load_acquire(&entry->word) == WF_FD_CLOSING)
             break;
-        wf_list_push_back(&entry->closers, &self->wait_node);
-        wf_wait_locked_firm(self, WF_WAIT_IO_CANCEL, entry, &entry->lock);
+        entry->closer = self;
+        entry->closer_ticket = wf_state_ticket(self);
+        wf_unlock(&entry->lock);
+        wf_wait_ticket_firm(self, WF_WAIT_IO_CANCEL, entry);
     }
     wf_unlock(&entry->lock);
 }

@@ -23,7 +23,8 @@
  * Why no call is missed: joining the line and setting CLOSING are sections of one lock. Who joined before is on its worker
  * when the message is handled there: it ran on that thread when it joined, prepared its entry without giving up the thread, and the
  * message comes behind that entry. Why the closer is woken: it looks at the count under the lock before it waits, and who brings
- * the count to 0 takes the lock afterwards.
+ * the count to 0 takes the lock afterwards. It is woken by ticket, because nobody may suspend with this lock held: the message is handled
+ * wherever a worker looks for work, and that is also inside the suspension of another coroutine.
  *
  * A descriptor that the program closes with plain close(2) is its own business, as it is with threads; nothing here gets stuck on it.
  */
@@ -41,8 +42,9 @@ typedef struct wf_fd {
     _Atomic(uint8_t) hint; /* the last receive left something behind, as far as we know: try at once */
     /* lock: */
     wf_lock lock;
-    wf_list line;    /* those that wait in a call on it, by wait_node */
-    wf_list closers; /* the one that waits in weft_close */
+    wf_list line;            /* those that wait in a call on it, by wait_node */
+    wf_coro *closer;         /* the one that waits in weft_close, or NULL */
+    uint64_t closer_ticket;  /* of its wait */
 } wf_fd;
 
 static_assert(sizeof(wf_fd) == WF_CACHE_LINE, "two descriptors do not share a cache line");

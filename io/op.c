@@ -31,16 +31,23 @@ static uint64_t user_data_of(wf_coro *coro, unsigned kind)
     return (uint64_t)(uintptr_t)coro | (kind & WF_OP_POLL ? WF_RING_POLL : WF_RING_OP);
 }
 
-static void cancel_kind(wf_ring *ring, wf_coro *coro, unsigned kind)
-{
-    wf_ring_cancel(ring, user_data_of(coro, kind), kind & WF_OP_POLL ? IORING_ASYNC_CANCEL_ALL : 0);
-}
-
 void wf_op_cancel_in(wf_ring *ring, wf_coro *coro)
 {
     uint64_t word = wf_load_relaxed(&coro->op); /* relaxed: a wrong guess cancels nothing */
-    if ((word & WF_OP_PHASE) == WF_OP_IN_FLIGHT)
-        cancel_kind(ring, coro, word & WF_OP_POLL);
+    if ((word & WF_OP_PHASE) != WF_OP_IN_FLIGHT)
+        return;
+    struct io_uring_sqe *sqe = wf_ring_entry(ring);
+    io_uring_prep_cancel64(sqe, user_data_of(coro, word & WF_OP_POLL), word & WF_OP_POLL ? IORING_ASYNC_CANCEL_ALL : 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data = (word >> WF_OP_TICKET_SHIFT) << 48 | (uint64_t)(uintptr_t)coro | WF_RING_CANCEL;
+}
+
+/* -ENOENT: it is over, or between two states. Any other result: it has been told. */
+void wf_op_cancel_failed(wf_ring *ring, wf_coro *coro, uint16_t ticket, int result)
+{
+    uint64_t word = wf_load_relaxed(&coro->op); /* relaxed: a wrong guess costs a look in vain */
+    if (result == -ENOENT && (uint16_t)(word >> WF_OP_TICKET_SHIFT) == ticket)
+        wf_op_cancel_in(ring, coro);
 }
 
 /* ---- completions, on the ring's thread ---- */
@@ -69,7 +76,7 @@ void wf_op_complete_poll(wf_ring *ring, wf_coro *coro)
     } else if (!(was & POLL_ENDED)) {
         coro->wait_data[1] |= POLL_ENDED;
         if (!(was & POLL_BUILDING))
-            cancel_kind(ring, coro, WF_OP_POLL);
+            wf_op_cancel_in(ring, coro);
     }
 }
 
@@ -96,7 +103,7 @@ static void give_up(wf_coro *self, uint64_t ticket, uint16_t home, unsigned kind
     if (remote)
         wf_worker_send(wf_rt.workers[home], &cancel.message);
     else
-        cancel_kind(worker->source, self, kind);
+        wf_op_cancel_in(worker->source, self);
     wf_wait_ticket_firm(self, WF_WAIT_IO_CANCEL, object);
 }
 
@@ -154,6 +161,6 @@ int wf_op_poll(wf_coro *self, const struct pollfd *fds, nfds_t n, int64_t deadli
     prepare_poll(ring, self, fds, n);
     self->wait_data[1] &= ~POLL_BUILDING;
     if (self->wait_data[1] & POLL_ENDED)
-        cancel_kind(ring, self, WF_OP_POLL);
+        wf_op_cancel_in(ring, self);
     return await(self, ticket, home, WF_OP_POLL, (void *)(uintptr_t)fds, deadline);
 }

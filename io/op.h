@@ -43,6 +43,10 @@
  * coroutine's frame; with CANCEL set it is held until `cancel` has been there. A cancel whose operation has completed
  * meanwhile finds nothing: a later operation of the same coroutine in the same ring is queued behind it.
  *
+ * Why a cancel is not in vain: one that finds nothing (-ENOENT) is repeated while the same operation is still in flight. It may
+ * have been between two states, neither waiting nor run, and go on to wait: the kernel had found it ready, and will find that it
+ * is not.
+ *
  * The model is tests/model/model_op.c.
  */
 #ifndef WF_IO_OP_H
@@ -138,5 +142,6 @@ void wf_op_cancel_in(struct wf_ring *ring, wf_coro *coro);
 /* For ring.c: a completion. */
 void wf_op_complete(struct wf_ring *ring, wf_coro *coro, int result, unsigned flags);
 void wf_op_complete_poll(struct wf_ring *ring, wf_coro *coro);
+void wf_op_cancel_failed(struct wf_ring *ring, wf_coro *coro, uint16_t ticket, int result);
 
 #endif

@@ -82,7 +82,7 @@ static void wake_by_eventfd(wf_ring *ring)
 
 static void handle(wf_ring *ring, uint64_t user_data, int result, unsigned flags)
 {
-    wf_coro *coro = (wf_coro *)(uintptr_t)(user_data & ~(uint64_t)WF_RING_KINDS);
+    wf_coro *coro = (wf_coro *)(uintptr_t)(user_data & WF_RING_ADDRESS);
     switch (user_data & WF_RING_KINDS) {
     case WF_RING_OP:
         wf_op_complete(ring, coro, result, flags);
@@ -101,7 +101,8 @@ static void handle(wf_ring *ring, uint64_t user_data, int result, unsigned flags
         ring->messages = false;
         wake_by_eventfd(wf_rt.workers[user_data >> 6]->source);
         break;
-    default: /* WF_RING_IGNORE */
+    case WF_RING_CANCEL:
+        wf_op_cancel_failed(ring, coro, (uint16_t)(user_data >> 48), result);
         break;
     }
 }
@@ -145,14 +146,6 @@ struct io_uring_sqe *wf_ring_entry(wf_ring *ring)
     if (ring->sq_tail - sq_head(ring) >= sq->ring_entries)
         wf_ring_submit(ring);
     return &sq->sqes[ring->sq_tail++ & sq->ring_mask];
-}
-
-void wf_ring_cancel(wf_ring *ring, uint64_t user_data, unsigned flags)
-{
-    struct io_uring_sqe *sqe = wf_ring_entry(ring);
-    io_uring_prep_cancel64(sqe, user_data, (int)flags);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    sqe->user_data = WF_RING_IGNORE;
 }
 
 static void arm(wf_ring *ring)

@@ -23,12 +23,15 @@
 enum {
     WF_RING_OP = 0,     /* coroutine: its operation has completed */
     WF_RING_POLL = 1,   /* coroutine: one of the operations that its weft_poll started */
-    WF_RING_IGNORE = 2, /* nobody waits for it: a cancel */
+    WF_RING_CANCEL = 2, /* coroutine: a cancel of its operation, which did not find it; bits 48–63: of the ticket */
     WF_RING_EVENTFD = 3, /* somebody wrote to wakeup_fd */
     WF_RING_WOKEN = 4,  /* a message from another ring */
     WF_RING_WAKE = 5,   /* the message to the ring of worker (user_data >> 6) could not be delivered */
     WF_RING_KINDS = 63, /* mask */
 };
+
+/* User space ends below 2^48, so user_data has room above an address. */
+#define WF_RING_ADDRESS ((UINT64_C(1) << 48) - 1 - WF_RING_KINDS)
 
 typedef struct wf_ring {
     /* owner: */
@@ -66,10 +69,6 @@ uint32_t wf_ring_queued(const wf_ring *ring);
 
 /* Hand all prepared entries to the kernel now. */
 void wf_ring_submit(wf_ring *ring);
-
-/* Cancel what is in flight in this ring with this user_data (`flags`: IORING_ASYNC_CANCEL_*). Its result is nobody's business: what
- * was cancelled tells by its own completion. */
-void wf_ring_cancel(wf_ring *ring, uint64_t user_data, unsigned flags);
 
 /* ---- setting up (ring_open.c) ---- */
 

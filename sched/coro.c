@@ -12,10 +12,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/alloc.h"
 #include "sched/state.h"
 #include "sched/worker.h"
 
@@ -113,8 +113,7 @@ static void pool_put(wf_coro **list, uint32_t count)
     wf_unlock(&space.lock);
 }
 
-/* Everything but the state (its ticket) and the life (its generation) starts from zero. */
-static void reset(wf_coro *coro)
+void wf_coro_init(wf_coro *coro)
 {
     uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: nobody else has it */
     uint64_t generation = wf_load_relaxed(&coro->life) >> HANDLE_BITS;        /* relaxed: as above */
@@ -159,14 +158,14 @@ wf_coro *wf_coro_new(wf_worker *worker)
         worker->blocks = coro->link;
         worker->blocks_count--;
     }
-    reset(coro);
+    wf_coro_init(coro);
     return coro;
 }
 
 static void free_extra(wf_coro_extra *extra)
 {
-    free(extra->locals);
-    free(extra);
+    wf_free(extra->locals);
+    wf_free(extra);
 }
 
 void wf_coro_free(wf_worker *worker, wf_coro *coro)
@@ -200,11 +199,8 @@ void wf_coro_cache_flush(wf_worker *worker)
 
 wf_coro_extra *wf_coro_extra_get(wf_coro *coro)
 {
-    if (coro->extra == NULL) {
-        int saved = errno;
-        coro->extra = calloc(1, sizeof(*coro->extra));
-        errno = saved;
-    }
+    if (coro->extra == NULL)
+        coro->extra = wf_alloc(sizeof(*coro->extra));
     return coro->extra;
 }
 
@@ -237,7 +233,7 @@ wf_coro *wf_coro_from_handle(const weft_t *handle)
     wf_coro *coro = block_of(handle);
     if (coro == NULL)
         return NULL;
-    /* ORDER(life): pairs with reset and wf_coro_free. */
+    /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
     return same_generation(handle, life) && (life & LOW_MASK) != 0 ? coro : NULL;
 }
@@ -249,7 +245,7 @@ static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask)
     wf_coro *coro = block_of(handle);
     if (coro == NULL)
         return NULL;
-    /* ORDER(life): pairs with reset and wf_coro_free. */
+    /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
     do {
         if (!same_generation(handle, life) || (life & LOW_MASK) == 0 || (life & mask) == mask)
@@ -304,7 +300,7 @@ void wf_coro_each(void (*visit)(wf_coro *coro, void *arg), void *arg)
     uint64_t extent = wf_load_acquire(&space.extent);
     for (uint64_t offset = 0; offset < extent; offset += sizeof(wf_coro)) {
         wf_coro *coro = (wf_coro *)(void *)(space.base + offset);
-        /* ORDER(life): pairs with reset. A block that was never used has life 0. */
+        /* ORDER(life): pairs with wf_coro_init. A block that was never used has life 0. */
         if ((wf_load_acquire(&coro->life) & LOW_MASK) != 0)
             visit(coro, arg);
     }

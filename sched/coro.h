@@ -117,6 +117,7 @@ typedef struct wf_coro_extra {
 /* ---- blocks and handles (coro.c) ---- */
 
 int wf_coro_space_init(void);                    /* reserve the address range; once per process. -ENOMEM */
+void wf_coro_init(wf_coro *coro);                /* everything but the ticket and the generation starts from zero */
 wf_coro *wf_coro_new(struct wf_worker *worker);  /* phase NEW, one hold (its own), no reference; worker may be NULL */
 void wf_coro_cache_flush(struct wf_worker *worker); /* a worker ends: its free blocks go to the pool */
 void wf_coro_free(struct wf_worker *worker, wf_coro *coro); /* bump the generation and recycle */

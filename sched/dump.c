@@ -25,10 +25,9 @@
 #include "sched/worker.h"
 
 enum {
-    FRAMES = 32,         /* deeper ones are left out */
-    ATTEMPTS = 3,        /* to copy a block between two changes of it */
-    CONTEXT_BYTES = 192, /* no saved context is larger */
-    CACHED = 256,        /* addresses whose names are kept during one dump: coroutines tend to be in the same places */
+    FRAMES = 32,  /* deeper ones are left out */
+    ATTEMPTS = 3, /* to copy a block between two changes of it */
+    CACHED = 256, /* addresses whose names are kept during one dump: coroutines tend to be in the same places */
     SYMBOL_TEXT = 128,
 };
 
@@ -36,6 +35,7 @@ static const char *const wait_names[] = {
     [WF_WAIT_NONE] = "something",
     [WF_WAIT_SLEEP] = "the end of a sleep",
     [WF_WAIT_JOIN] = "the end of coroutine",
+    [WF_WAIT_JOIN_UNTIL] = "the end of coroutine",
     [WF_WAIT_ANY] = "the end of one of several coroutines",
     [WF_WAIT_MUTEX] = "mutex",
     [WF_WAIT_COND] = "condition",
@@ -67,6 +67,9 @@ static struct {
     size_t length;
     char text[16384];
     name names[CACHED];
+    const char *stack_from; /* what was copied of the present stack, at once: most frames of most coroutines */
+    size_t stack_size;
+    _Alignas(16) char stack[2048];
 } dump;
 
 /* ---- text ---- */
@@ -152,13 +155,23 @@ static void take_name(picture *p)
     }
 }
 
+/* Read some words of the present stack, from what was copied of it if possible. */
+static bool read_stack(const char *at, void *to, size_t size)
+{
+    size_t offset = (size_t)(at - dump.stack_from); /* below: huge */
+    if (offset >= dump.stack_size || dump.stack_size - offset < size)
+        return wf_peek(at, to, size) == 0;
+    memcpy(to, dump.stack + offset, size);
+    return true;
+}
+
 /* The frame that begins at `frame`: its caller's frame and its return address. */
 static bool take_frame(const char *low, const char *high, const void **frame, const void **address)
 {
     const void *record[2]; /* the same on x86-64 and aarch64 */
     const char *at = *frame;
     if (at < low || at > high - sizeof(record) || (uintptr_t)at % sizeof(void *) != 0 ||
-        wf_peek(at, record, sizeof(record)) != 0)
+        !read_stack(at, record, sizeof(record)))
         return false;
     if ((const char *)record[0] <= at) /* frames lie one above the other; 0 is the outermost one */
         record[0] = NULL;
@@ -177,11 +190,12 @@ static void take_frames(picture *p)
     const char *low = stack.base + stack.guard_size, *high = stack.base + stack.size, *sp = p->block.sp;
     if (sp < low || sp >= high || (uintptr_t)sp % sizeof(void *) != 0)
         return;
-    _Alignas(16) char context[CONTEXT_BYTES] = {0};
-    size_t size = (size_t)(high - sp) < sizeof(context) ? (size_t)(high - sp) : sizeof(context);
-    if (wf_peek(sp, context, size) != 0)
+    dump.stack_from = sp;
+    dump.stack_size = (size_t)(high - sp) < sizeof(dump.stack) ? (size_t)(high - sp) : sizeof(dump.stack);
+    memset(dump.stack + dump.stack_size, 0, sizeof(dump.stack) - dump.stack_size);
+    if (wf_peek(sp, dump.stack, dump.stack_size) != 0)
         return;
-    wf_context_frame top = wf_context_top_frame(context);
+    wf_context_frame top = wf_context_top_frame(dump.stack);
     const void *frame = top.frame, *address = top.return_address;
     do {
         p->frame[p->frames++] = address;
@@ -194,7 +208,7 @@ static void say_object(unsigned kind, const void *object)
 {
     char id[WF_CORO_ID_TEXT];
     intptr_t number = (intptr_t)object;
-    if (kind == WF_WAIT_JOIN && object != NULL)
+    if ((kind == WF_WAIT_JOIN || kind == WF_WAIT_JOIN_UNTIL) && object != NULL)
         say(" %s", wf_coro_format_id(id_of(object), id));
     else if ((kind == WF_WAIT_IO || kind == WF_WAIT_IO_CANCEL) && number >= 0 && number <= INT_MAX)
         say(" on descriptor %d", (int)number); /* see wf_op_run */
@@ -243,8 +257,7 @@ static void say_coroutine(const picture *p, bool moved)
 {
     char id[WF_CORO_ID_TEXT];
     const wf_coro *block = &p->block;
-    bool is_thread = block->flags & WF_CORO_THREAD;
-    say("%s %s", is_thread ? "plain thread" : "coroutine", wf_coro_format_id(p->id, id));
+    say("coroutine %s", wf_coro_format_id(p->id, id));
     if (p->name[0] != '\0')
         say(" \"%s\"", p->name);
     say(" ");
@@ -254,8 +267,6 @@ static void say_coroutine(const picture *p, bool moved)
     if (block->flags & WF_CORO_PINNED)
         say(", pinned to worker %u", wf_load_relaxed(&block->worker)); /* relaxed: our copy */
     say("\n");
-    if (is_thread)
-        return;
     if (block->fn != NULL)
         say("    runs %s", symbol_of((const void *)(uintptr_t)block->fn, false));
     if (block->spawn_site != NULL)
@@ -273,7 +284,7 @@ static void show(wf_coro *coro, void *arg)
         return;
     take_name(&p);
     p.frames = 0;
-    if (!moved && (phase == WF_PHASE_WAITING || phase == WF_PHASE_READY) && !(p.block.flags & WF_CORO_THREAD))
+    if (!moved && (phase == WF_PHASE_WAITING || phase == WF_PHASE_READY))
         take_frames(&p);
     moved = moved || has_moved(coro, p.state);
     say_coroutine(&p, moved);

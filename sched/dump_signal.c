@@ -85,7 +85,10 @@ void wf_dump_signal_stop(void)
     if (signals.number == 0)
         return;
     int saved = errno;
-    sigaction(signals.number, &signals.before, NULL);
+    struct sigaction present;
+    if (sigaction(signals.number, NULL, &present) == 0 &&
+        present.sa_handler == ask) /* the program may have taken it since */
+        sigaction(signals.number, &signals.before, NULL);
     signals.number = 0;
     wf_store_relaxed(&signals.stopping, true); /* relaxed: the semaphore orders it */
     sem_post(&signals.asked);

@@ -22,7 +22,9 @@
  *
  * Why no wake-up is lost: step 1 of parking and the re-check (2), against publishing and the read of the word (2), form a
  * store-load pair, fenced on both sides: either the waker sees the idle worker, or the worker sees the item. When the waker
- * skips because somebody is searching, that searcher's own step 1 is later, so its re-check sees the item.
+ * skips because somebody is searching, that searcher has yet to stop: either it parks, and its re-check sees the item, or it has
+ * found something else, and being the last to stop it looks at the queues once more. A worker that is counted as a searcher must
+ * therefore never run a coroutine without having stopped to be one.
  * Model: tests/model/model_idle.c.
  */
 #ifndef WF_SCHED_IDLE_H
@@ -71,7 +73,7 @@ static inline uint32_t wf_parking_notify(wf_parking *p)
 #endif
 
 typedef struct wf_idle {
-    _Alignas(WF_CACHE_LINE) _Atomic(uint32_t) counts; /* any (atomic); changed only with the lock held */
+    _Alignas(WF_CACHE_LINE) _Atomic(uint32_t) counts; /* any (atomic); the idle half changes only with the lock held */
     wf_lock lock;
     /* lock: */
     uint32_t sleepers;            /* entries of stack */
@@ -102,12 +104,15 @@ static inline bool wf_idle_begin_search(wf_idle *idle, uint32_t workers)
     return true;
 }
 
-/* A searcher has found something. True: it was the last, and must call wf_idle_pick on behalf of those whose wake it made
- * superfluous. */
+/* A searcher has found something. True: it was the last, and must look at all queues on behalf of those who woke nobody because
+ * it was searching, and call wf_idle_pick if there is anything. */
 static inline bool wf_idle_end_search(wf_idle *idle)
 {
     /* ORDER(idle-count): pairs with wf_idle_pick. */
-    return wf_idle_searching(wf_fetch_sub_seq_cst(&idle->counts, WF_IDLE_ONE_SEARCHING)) == 1;
+    bool last = wf_idle_searching(wf_fetch_sub_seq_cst(&idle->counts, WF_IDLE_ONE_SEARCHING)) == 1;
+    if (last)
+        wf_fence_seq_cst(); /* ORDER(idle-park): no longer counted, then looks at the queues; pairs with wf_idle_pick. */
+    return last;
 }
 
 /* Parking, step 1. The caller re-checks all queues after this. */

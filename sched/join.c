@@ -13,9 +13,8 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 
-#include "core/clock.h"
+#include "core/alloc.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
@@ -299,10 +298,8 @@ int weft_wait_any_until(weft_t *const *ts, size_t n, int64_t deadline)
         return result;
     if (n == 0 || ts == NULL || n > INT32_MAX)
         return -EINVAL;
-    int saved = errno;
-    any_node *nodes = calloc(n, sizeof(*nodes));
-    wf_coro **targets = calloc(n, sizeof(*targets));
-    errno = saved;
+    any_node *nodes = wf_alloc(n * sizeof(*nodes));
+    wf_coro **targets = wf_alloc(n * sizeof(*targets));
     size_t held = 0;
     if (nodes == NULL || targets == NULL)
         result = -ENOMEM;
@@ -318,8 +315,8 @@ int weft_wait_any_until(weft_t *const *ts, size_t n, int64_t deadline)
     for (size_t i = 0; i < held; i++)
         if (targets[i] != NULL)
             wf_coro_release(wf_worker_self(), targets[i]);
-    free(targets);
-    free(nodes);
+    wf_free(targets);
+    wf_free(nodes);
     return result;
 }
 

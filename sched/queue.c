@@ -349,12 +349,12 @@ static wf_coro *look(wf_worker *self)
     return coro;
 }
 
-/* Stop being a searcher, having found something. Those who saw us search have woken nobody, so the last one to stop looks for
- * them whether there is more. */
-static void found(wf_worker *self)
+void wf_queue_found(wf_worker *self)
 {
-    if (!self->searching)
+    if (!self->searching) {
+        share(self);
         return;
+    }
     self->searching = false;
     if (wf_idle_end_search(&wf_rt.idle) && wf_queue_has_work(self))
         wf_queue_wake_one(self);
@@ -401,8 +401,6 @@ wf_coro *wf_queue_search(wf_worker *self)
         if (self->searching)
             coro = spin(self);
     }
-    if (coro != NULL)
-        found(self);
     return with_stack(self, coro);
 }
 

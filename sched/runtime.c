@@ -15,9 +15,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "core/clock.h"
 #include "core/context.h"
 #include "core/fault.h"
@@ -63,7 +63,16 @@ static uint64_t live(void)
     for (unsigned i = 0; i < wf_rt.count; i++)
         spawned += wf_load_relaxed(&wf_rt.workers[i]->spawned); /* relaxed: ordered by the loads above */
     /* ORDER(phase): pairs with wf_runtime_count_spawned. */
-    return spawned + wf_load_seq_cst(&wf_rt.foreign_spawned) - finished;
+    return spawned + wf_load_seq_cst(&wf_rt.foreign_spawned) - wf_rt.foreign_base - finished;
+}
+
+/* All have ended and the workers are about to go: what they counted moves into the base. */
+static void move_base(void)
+{
+    for (unsigned i = 0; i < wf_rt.count; i++) {
+        wf_rt.foreign_base += wf_load_relaxed(&wf_rt.workers[i]->finished); /* relaxed: their threads have been joined */
+        wf_rt.foreign_base -= wf_load_relaxed(&wf_rt.workers[i]->spawned);  /* relaxed: as above */
+    }
 }
 
 /* ---- starting ---- */
@@ -84,10 +93,9 @@ void wf_runtime_entered(wf_worker *worker, int error)
 
 static wf_worker *make_worker(unsigned index)
 {
-    wf_worker *worker = aligned_alloc(WF_CACHE_LINE, (sizeof(*worker) + WF_CACHE_LINE - 1) / WF_CACHE_LINE * WF_CACHE_LINE);
+    wf_worker *worker = wf_alloc_aligned(WF_CACHE_LINE, sizeof(*worker));
     if (worker == NULL)
         return NULL;
-    memset(worker, 0, sizeof(*worker));
     worker->index = (uint16_t)index;
     worker->cpu = -1;
     worker->random = index * 2654435761u + 1;
@@ -102,10 +110,10 @@ static void free_workers(void)
     for (unsigned i = 0; wf_rt.workers != NULL && i < wf_rt.count; i++) {
         if (wf_rt.workers[i] == NULL)
             continue;
-        free(wf_rt.workers[i]->victims);
-        free(wf_rt.workers[i]);
+        wf_free(wf_rt.workers[i]->victims);
+        wf_free(wf_rt.workers[i]);
     }
-    free(wf_rt.workers);
+    wf_free(wf_rt.workers);
     wf_rt.workers = NULL;
 }
 
@@ -122,7 +130,7 @@ static int place_workers(void)
     int error = 0;
     for (unsigned i = 0; i < wf_rt.count && error == 0; i++) {
         wf_worker *worker = wf_rt.workers[i];
-        worker->victims = calloc(wf_rt.count, sizeof(*worker->victims));
+        worker->victims = wf_alloc(wf_rt.count * sizeof(*worker->victims));
         if (worker->victims == NULL)
             error = -ENOMEM;
         else
@@ -136,7 +144,7 @@ static int place_workers(void)
 
 static int make_workers(void)
 {
-    wf_rt.workers = calloc(wf_rt.count, sizeof(*wf_rt.workers));
+    wf_rt.workers = wf_alloc(wf_rt.count * sizeof(*wf_rt.workers));
     if (wf_rt.workers == NULL)
         return -ENOMEM;
     for (unsigned i = 0; i < wf_rt.count; i++) {
@@ -246,7 +254,6 @@ static void reset(void)
     /* relaxed, all of these: no other thread uses the runtime in this phase. */
     wf_store_relaxed(&wf_rt.idle.counts, 0);
     wf_store_relaxed(&wf_rt.shared_count, 0);
-    wf_store_relaxed(&wf_rt.foreign_spawned, 0);
     wf_store_relaxed(&wf_rt.drained, 0);
     wf_store_relaxed(&wf_rt.entered, 0);
 }
@@ -340,8 +347,7 @@ static bool wait_until_empty(int64_t deadline)
 static void kill_one(wf_coro *coro, void *arg)
 {
     (void)arg;
-    if (!(coro->flags & WF_CORO_THREAD))
-        weft_kill(wf_coro_handle(coro));
+    weft_kill(wf_coro_handle(coro));
 }
 
 /* Kill what is left, again and again: a coroutine may have been spawned just before the phase changed. */
@@ -381,6 +387,7 @@ int weft_stop(int64_t deadline)
     while (wf_load_seq_cst(&wf_rt.foreign) != 0)
         sched_yield();
     wf_stats_quiesce();
+    move_base();
     close_sources(wf_rt.count);
     free_workers();
     errno = saved;

@@ -41,8 +41,8 @@ static void sum_up(weft_stats_info *stats)
         stats->finished += wf_load_acquire(&wf_rt.workers[i]->finished);
     for (unsigned i = 0; i < wf_rt.count; i++)
         add_worker(stats, wf_rt.workers[i]);
-    stats->spawned += wf_load_relaxed(&wf_rt.foreign_spawned);    /* relaxed: a count */
-    stats->operations_live += wf_load_relaxed(&wf_rt.operations); /* relaxed: a count */
+    stats->spawned += wf_load_relaxed(&wf_rt.foreign_spawned) - wf_rt.foreign_base; /* relaxed: a count */
+    stats->operations_live += wf_load_relaxed(&wf_rt.operations);                   /* relaxed: a count */
     stats->coroutines_live = stats->spawned - stats->finished;
     stats->stacks_live = wf_stack_live();
 }

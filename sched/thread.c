@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "core/alloc.h"
 #include "core/clock.h"
 #include "core/futex.h"
 #include "sched/suspend.h"
@@ -16,12 +17,39 @@ static _Thread_local wf_coro *thread_self __attribute__((tls_model("initial-exec
 static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 
+/* Blocks of threads are no coroutines: they have no handle, and no walk over all coroutines meets them. Like those they are never
+ * unmapped and keep their ticket, so they are recycled here. */
+static struct {
+    wf_lock lock;
+    wf_coro *free; /* by link */
+} pool;
+
+static wf_coro *take_block(void)
+{
+    wf_lock_take(&pool.lock);
+    wf_coro *block = pool.free;
+    if (block != NULL)
+        pool.free = block->link;
+    wf_unlock(&pool.lock);
+    return block != NULL ? block : wf_alloc_aligned(WF_CACHE_LINE, sizeof(*block));
+}
+
+static void put_block(wf_coro *block)
+{
+    wf_free(block->extra);
+    block->extra = NULL;
+    wf_lock_take(&pool.lock);
+    block->link = pool.free;
+    pool.free = block;
+    wf_unlock(&pool.lock);
+}
+
 static void forget(void *block)
 {
     wf_coro *self = block;
-    thread_self = NULL;
     wf_local_run_destructors(self);
-    wf_coro_free(NULL, self);
+    thread_self = NULL;
+    put_block(self);
 }
 
 static void make_key(void)
@@ -34,15 +62,14 @@ __attribute__((noinline)) wf_coro *wf_thread_self(void)
     if (thread_self != NULL)
         return thread_self;
     pthread_once(&thread_once, make_key);
-    if (wf_coro_space_init() != 0)
-        return NULL;
-    wf_coro *self = wf_coro_new(NULL);
+    wf_coro *self = take_block();
     if (self == NULL)
         return NULL;
+    wf_coro_init(self);
     self->flags = WF_CORO_THREAD;
     wf_state_dispatch(self);
     if (pthread_setspecific(thread_key, self) != 0) {
-        wf_coro_free(NULL, self);
+        put_block(self);
         return NULL;
     }
     thread_self = self;

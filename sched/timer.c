@@ -55,6 +55,7 @@ static void refile(wf_coro *coro, int64_t when_ns)
     if (coro->flags & WF_CORO_TIMED) {
         wf_worker *old = wf_rt.workers[coro->timer_worker];
         wf_lock_take(&old->wheel_lock);
+        /* relaxed: under the lock */
         bool early = wf_timer_is_linked(&coro->timer) && wf_load_relaxed(&coro->timer.when_ns) <= when_ns;
         if (!early)
             unfile(old, coro);

@@ -95,10 +95,12 @@ static void loop(wf_worker *self)
         wf_coro *coro = wf_queue_next(self);
         if (coro == NULL)
             coro = wf_queue_search(self);
-        if (coro != NULL)
+        if (coro != NULL) {
+            wf_queue_found(self);
             wf_dispatch(self, coro);
-        else
+        } else {
             park(self);
+        }
     }
     if (self->searching)
         wf_idle_end_search(&wf_rt.idle);

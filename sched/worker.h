@@ -101,8 +101,10 @@ typedef struct wf_runtime {
     wf_coro *shared_tail;
     _Atomic(uint64_t) shared_count;
 
-    /* Foreign threads' share of the counters. */
+    /* Spawned by plain threads, since the process began: a thread may count itself in and, being refused, out again across a
+     * start or a stop, so this is never reset. foreign_base is what it was when this runtime had no coroutine. */
     _Alignas(WF_CACHE_LINE) _Atomic(uint64_t) foreign_spawned;
+    uint64_t foreign_base;
     _Atomic(uint32_t) foreign;        /* plain threads that are handing something to a worker at this moment */
     _Atomic(uint32_t) monitor_asleep; /* futex: the monitor sleeps until a worker comes out of its park */
     _Atomic(uint32_t) entered; /* futex: workers whose thread has entered, or could not */
@@ -139,6 +141,10 @@ wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended);
 /* Look at the event source, the timers, the shared queue and the other workers, for as long as spinning pays. The one it returns
  * has a stack. */
 wf_coro *wf_queue_search(wf_worker *self);
+
+/* This worker has found something to run, from its own stack: it is no searcher any more. Those who saw it search have woken
+ * nobody, so the last one to stop searching looks for them whether there is more. */
+void wf_queue_found(wf_worker *self);
 
 /* Wake an idle worker if there is one and nobody is searching. */
 void wf_queue_wake_one(wf_worker *self);
@@ -243,7 +249,7 @@ bool wf_log_is_on(enum weft_log_level level);
 void wf_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Abort with a message: a broken invariant or a misuse that cannot be survived. */
 _Noreturn void wf_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The level of the log while the runtime runs: weft_config.log at the start, WEFT_LOG_OFF after the stop. */
+/* The level of the log, from the configuration; set at each start. */
 void wf_log_set_level(enum weft_log_level level);
 
 #endif

@@ -129,7 +129,7 @@ void crawl_stop(struct crawl *c)
     atomic_store_explicit(&c->stopping, true, memory_order_relaxed); /* a hint: nothing is published by it */
     frontier_stop(&c->frontier);
     weft_mutex_lock(&c->lock);
-    weft_killall(c->coroutines,
-                 c->coroutine_count); /* a handle that was joined meanwhile is stale, which does no harm */
+    /* One that was joined meanwhile has a stale handle, which does no harm. */
+    weft_killall(c->coroutines, c->coroutine_count);
     weft_mutex_unlock(&c->lock);
 }

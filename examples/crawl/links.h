@@ -16,7 +16,8 @@ struct html_report {
 /* A link as it stands in the page, and what it is relative to. */
 typedef void link_fn(void *arg, const struct url *base, const char *reference);
 
-/* Call `found` for each link of the page at `url`, in their order. 0, -ENOMEM. Never suspends (so `found` should not). */
+/* Call `found` for each link of the page at `url`, in their order. 0, -ENOMEM. Never suspends (so `found` should not).
+ * */
 int links_find(const char *html, size_t length, const struct url *url, link_fn *found, void *arg,
                struct html_report *report);
 

@@ -1,4 +1,5 @@
-/* crawl: fetch web pages and follow their links, many at once, in plain blocking style. `crawl --help` tells how to use it. */
+/* crawl: fetch web pages and follow their links, many at once, in plain blocking style. `crawl --help` tells how to use
+ * it. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -58,10 +59,10 @@ static int crawl_urls(const struct options *options)
     static struct crawl crawl; /* static: the thread that waits for Ctrl-C may look at it to the very end */
     pthread_t waiter;
     pthread_sigmask(SIG_BLOCK, interrupts(), NULL); /* before any thread is started, so that sigwait gets them */
-    if (options->crawl.mode == CRAWL_COROUTINES && weft_start(NULL) < 0)
-        return 1; /* it has said why */
     if (crawl_open(&crawl, &options->crawl) < 0)
         return 1;
+    if (options->crawl.mode == CRAWL_COROUTINES && weft_start(NULL) < 0)
+        return 1; /* it has said why */
     for (char *const *url = options->urls; *url; url++)
         crawl_add(&crawl, *url);
     if (pthread_create(&waiter, NULL, wait_for_interrupts, &crawl) == 0)

@@ -7,8 +7,9 @@
 
 enum { SAVE_NAME_SIZE = 256 };
 
-/* The file name of a URL: "host+path+page%3Fquery". '/' becomes '+'; what is not a letter, digit, '.', '-' or '_' becomes
- * %XX; so different URLs have different names. A name too long for a file system is cut and ends in a hash of the URL. */
+/* The file name of a URL: "host+path+page%3Fquery". '/' becomes '+'; what is not a letter, digit, '.', '-' or '_'
+ * becomes %XX; so different URLs have different names. A name too long for a file system is cut and ends in a hash of
+ * the URL. */
 void save_name(const struct url *url, char name[SAVE_NAME_SIZE]);
 
 /* Make the folder if need be and open it. A descriptor or -errno. */

@@ -55,8 +55,8 @@ static int hex_value(char c)
     return isdigit((unsigned char)c) ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
-/* Append with exactly the percent-encoding that is needed: unreserved characters plain, what may stand in a path or query
- * as it is, all else encoded. */
+/* Append with exactly the percent-encoding that is needed: unreserved characters plain, what may stand in a path or
+ * query as it is, all else encoded. */
 static int append_encoded(struct buffer *out, const char *text, size_t length)
 {
     int error = 0;

@@ -32,8 +32,8 @@ enum url_result {
     URL_NO_MEMORY,
 };
 
-/* Resolve `reference`, as it stands in a page at `base` (NULL: it must be a whole URL), into `url`, which is the caller's to
- * free when the result is URL_OK. */
+/* Resolve `reference`, as it stands in a page at `base` (NULL: it must be a whole URL), into `url`, which is the
+ * caller's to free when the result is URL_OK. */
 enum url_result url_resolve(const struct url *base, const char *reference, struct url *url);
 
 /* What is wrong, as the end of a sentence. */

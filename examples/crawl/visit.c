@@ -29,7 +29,8 @@ static void set_problem(struct visit *visit, const char *format, ...)
 
 /* ---- fetching ---- */
 
-/* Over a connection from before if there is one. The site may have closed it meanwhile; then, and only then, a new one. */
+/* Over a connection from before if there is one. The site may have closed it meanwhile; then, and only then, a new one.
+ * */
 static int fetch_over(struct crawl *c, struct visit *visit, struct page *page, int *fd)
 {
     *fd = frontier_take_connection(&c->frontier, visit);

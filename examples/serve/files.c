@@ -102,8 +102,8 @@ char *files_path(char *target)
 }
 
 /* The kernel keeps the walk below the root, symbolic links included. weft has no openat2; opening a local file takes
- * microseconds, so it is called directly. A function of its own, so that the address of errno is not kept by a caller that
- * may have changed threads. */
+ * microseconds, so it is called directly. A function of its own, so that the address of errno is not kept by a caller
+ * that may have changed threads. */
 static __attribute__((noinline)) int open_beneath(int root_fd, const char *path)
 {
     struct open_how how = {

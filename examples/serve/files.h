@@ -12,13 +12,13 @@ struct served_file {
     const char *content_type;
 };
 
-/* Turn the target ("/a%20b?q", or "http://host/a%20b") into a path relative to the root, in place. Returns the path, NULL when
- * the target is malformed, climbs with "..", or holds a NUL. */
+/* Turn the target ("/a%20b?q", or "http://host/a%20b") into a path relative to the root, in place. Returns the path,
+ * NULL when the target is malformed, climbs with "..", or holds a NUL. */
 char *files_path(char *target);
 
-/* Open what `path` names below the folder root_fd; a folder stands for its index.html. Returns the status: 200 with `file`
- * filled in and its descriptor the caller's; or, with file->fd negative, 301 for a folder without a slash at the end of
- * `path`, 403, 404, 503. */
+/* Open what `path` names below the folder root_fd; a folder stands for its index.html. Returns the status: 200 with
+ * `file` filled in and its descriptor the caller's; or, with file->fd negative, 301 for a folder without a slash at the
+ * end of `path`, 403, 404, 503. */
 int files_open(int root_fd, const char *path, struct served_file *file);
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" */

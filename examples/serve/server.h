@@ -44,7 +44,8 @@ int server_open(struct server *server, const struct server_options *options);
 /* Begin to accept. 0, -errno. */
 int server_start(struct server *server);
 
-/* Accept no more, let each connection finish the answer that it is sending, and return; server_close after weft_stop. */
+/* Accept no more, let each connection finish the answer that it is sending, and return; server_close after weft_stop.
+ * */
 void server_stop(struct server *server);
 void server_close(struct server *server);
 

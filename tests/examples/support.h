@@ -34,8 +34,8 @@ unsigned count_of(const char *text, const char *wanted);
 
 /* ---- a server on plain threads ---- */
 
-/* Answer a request for `path`; `nth` counts the requests for any path on this connection from 0. Returns true to go on with the
- * next request on it. */
+/* Answer a request for `path`; `nth` counts the requests for any path on this connection from 0. Returns true to go on
+ * with the next request on it. */
 typedef bool rough_handler(int fd, const char *path, unsigned nth, void *arg);
 
 struct rough_server {

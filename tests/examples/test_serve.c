@@ -288,18 +288,21 @@ static void test_serve_delay_holds_all_answers_at_once(void **state)
     stop(&s);
 }
 
-static void test_serve_stop_finishes_the_answer_in_progress(void **state)
+static void test_serve_stop_ends_idle_connections_and_finishes_answers(void **state)
 {
     (void)state;
     struct serve s;
     struct buffer out = {0}, err = {0}, answer = {0};
-    start(&s, (const char *[]){"--delay", "300", NULL});
+    char byte;
+    start(&s, (const char *[]){"--delay", "1500", NULL});
     int busy = dial(s.port), idle = dial(s.port);
     assert_true(send_text(idle, GET("/d/")) && read_until(idle, &answer, "inner", 1));
     assert_true(send_text(busy, GET("/d/")));
-    usleep(100000); /* long enough for the request to arrive; its answer is due after 300 ms */
+    usleep(200000); /* long enough for the request to arrive; its answer is due much later */
     kill(s.program.pid, SIGTERM);
-    assert_true(read_until(busy, &answer, "inner", 2));
+    assert_int_equal(read(idle, &byte, 1), 0); /* closed at once … */
+    assert_int_equal(recv(busy, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+    assert_true(read_until(busy, &answer, "inner", 2)); /* … while this one still gets its answer */
     assert_int_equal(program_finish(&s.program, &out, &err), 0);
     close(busy);
     close(idle);
@@ -365,7 +368,7 @@ int main(void)
         cmocka_unit_test(test_serve_slow_request_times_out),
         cmocka_unit_test(test_serve_full_makes_further_connections_wait),
         cmocka_unit_test(test_serve_delay_holds_all_answers_at_once),
-        cmocka_unit_test(test_serve_stop_finishes_the_answer_in_progress),
+        cmocka_unit_test(test_serve_stop_ends_idle_connections_and_finishes_answers),
         cmocka_unit_test(test_serve_out_of_descriptors_recovers),
         cmocka_unit_test(test_serve_wrong_usage_is_explained),
     };

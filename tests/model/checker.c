@@ -1,13 +1,14 @@
 /* Exploring: which thread runs next, which choice is tried next, and when an execution is over.
  *
- * Model threads are coroutines of one OS thread. Each stops before every operation on shared memory, says what it is about to
- * do, and the next thread is picked. Every decision with more than one answer is a node on a stack: an execution is replayed from
- * the start with the decisions of the last one, but for the deepest that has answers left (depth-first search without
- * saved states).
+ * Model threads are coroutines of one OS thread. Each stops before every operation on shared memory, says what it is
+ * about to do, and the next thread is picked. Every decision with more than one answer is a node on a stack: an
+ * execution is replayed from the start with the decisions of the last one, but for the deepest that has answers left
+ * (depth-first search without saved states).
  *
  * Sleep sets keep it from running two interleavings that differ only in the order of independent operations: once all
- * executions that begin with thread A have been tried, A sleeps in those that begin with B, until somebody does something that
- * A's next operation depends on. An execution in which all that could run are asleep is given up: it was run before.
+ * executions that begin with thread A have been tried, A sleeps in those that begin with B, until somebody does
+ * something that A's next operation depends on. An execution in which all that could run are asleep is given up: it
+ * was run before.
  */
 #include "checker.h"
 
@@ -33,9 +34,9 @@ struct model_thread {
     void *sp;
     struct pending_op next;
     bool done;
-    bool woken;          /* ASLEEP: the futex let it go */
-    bool newest;         /* after a pause that nothing but time could end: reads the newest stores */
-    bool was_newest;     /* it was so at the last pause, too */
+    bool woken;              /* ASLEEP: the futex let it go */
+    bool newest;             /* after a pause that nothing but time could end: reads the newest stores */
+    bool was_newest;         /* it was so at the last pause, too */
     unsigned long paused_at; /* number of writes of others then */
     unsigned long writes;
 };
@@ -125,8 +126,8 @@ static bool fences(const struct pending_op *op)
     return op->what == FENCE || op->what == FUTEX_WAIT || op->what == FUTEX_WAKE;
 }
 
-/* Whether the order of two operations of different threads matters. seq_cst operations on two locations commute: what they
- * leave behind is kept per location; only a fence looks at all of them. */
+/* Whether the order of two operations of different threads matters. seq_cst operations on two locations commute: what
+ * they leave behind is kept per location; only a fence looks at all of them. */
 static bool depends(const struct pending_op *a, const struct pending_op *b)
 {
     if ((fences(a) && b->seq_cst) || (fences(b) && a->seq_cst))
@@ -366,7 +367,8 @@ bool mc_cas(struct mc_site *site, volatile void *address, size_t size, void *exp
     uint64_t found = 0;
     memcpy(&found, expected, size); /* little-endian, as both architectures are */
     bool stale = false;
-    bool won = mc_memory_cas(run.current, location, &found, desired, site->order, site->failure, reads_newest(), &stale);
+    bool won =
+        mc_memory_cas(run.current, location, &found, desired, site->order, site->failure, reads_newest(), &stale);
     if (won)
         count_write();
     else
@@ -414,8 +416,8 @@ void mc_pause(struct mc_site *site)
     trace(site, "over", 0, "");
 }
 
-/* The kernel compares under a lock that the waker takes too, with full barriers on both sides. So a waiter may well read an
- * old value of the word, but not one from before the write of somebody whose wake it has missed. */
+/* The kernel compares under a lock that the waker takes too, with full barriers on both sides. So a waiter may well
+ * read an old value of the word, but not one from before the write of somebody whose wake it has missed. */
 bool mc_futex_wait(struct mc_site *site, volatile void *address, uint32_t expected)
 {
     int location = mc_locate(address, sizeof(uint32_t), site->operand);

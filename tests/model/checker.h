@@ -1,11 +1,13 @@
 /* An exhaustive checker of C11 atomics for the shipped sources: what a model uses.
  *
- * A model is a program with a few scenarios. A scenario is a setup, two to five threads and a final check. The checker runs it
- * over and over, once for every way in which the threads can be interleaved and every store that a load may read under
- * the C11 memory model, and says so when a check fails, when two threads race on plain data, or when nobody can go on.
- * README.md describes the memory model and what it leaves out.
+ * A model is a program with a few scenarios. A scenario is a setup, two to five threads and a final check. The
+ * checker runs it over and over, once for every way in which the threads can be interleaved and every store that a
+ * load may read under the C11 memory model, and says so when a check fails, when two threads race on plain data, or
+ * when nobody can go on. README.md describes the memory model and what it leaves out.
  *
- * The code under test reaches the checker through core/atomics.h, which includes model_atomics.h when WF_MODEL is defined.
+ * The code under test reaches the checker through core/atomics.h, which includes model_atomics.h when WF_MODEL is
+ * defined.
+ *
  * Rules for a model:
  *   - setup puts every shared object, and every variable of the model, into its initial state
  *   - a thread is deterministic but for what it reads through wf_ names and for mc_choose
@@ -51,8 +53,8 @@ int mc_choose(int count);
 /* Index of the running thread; MC_THREADS in setup and final. */
 int mc_self(void);
 
-/* A counting semaphore, for what the modelled protocol takes for granted: a queue, another sleeping place. Post releases, wait
- * acquires and blocks while it is zero. */
+/* A counting semaphore, for what the modelled protocol takes for granted: a queue, another sleeping place. Post
+ * releases, wait acquires and blocks while it is zero. */
 typedef struct mc_semaphore {
     uint32_t word;
 } mc_semaphore;
@@ -114,7 +116,7 @@ struct mc_result {
     unsigned long executions; /* complete ones */
     unsigned long pruned;     /* given up because an equivalent one was run */
     unsigned long steps;
-    char what[256];           /* of the violation */
+    char what[256]; /* of the violation */
 };
 
 /* Every execution of one scenario, or up to the first violation; limit 0: no limit. */

@@ -1,4 +1,5 @@
-/* The command line of every model: run its scenarios, or weaken each memory order in turn and see whether that is noticed. */
+/* The command line of every model: run its scenarios, or weaken each memory order in turn and see whether that is
+ * noticed. */
 #include "checker.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Views, stores and races: the memory model. README.md gives the rules; each function names the one that it implements. */
+/* Views, stores and races: the memory model. README.md gives the rules; each function names the one that it
+ * implements. */
 #include "checker_memory.h"
 
 #include <string.h>
@@ -8,15 +9,15 @@ enum { TIME_GAP = 512, CLOCKS = 8 };
 
 /* 16-bit entries, so that the join is a handful of vector instructions; it is nearly all the checker does. */
 typedef struct view {
-    int16_t seen[MC_LOCATIONS]; /* per location: the oldest store that may still be read */
+    int16_t seen[MC_LOCATIONS];  /* per location: the oldest store that may still be read */
     int16_t wrote[MC_LOCATIONS]; /* per location: the newest store that happened before; a part of `seen` */
-    int16_t clock[CLOCKS];      /* per thread: how much of it happened before */
+    int16_t clock[CLOCKS];       /* per thread: how much of it happened before */
 } view;
 
 typedef struct store {
     uint64_t value;
     int16_t time;
-    bool followed; /* by a read-modify-write that read it: nothing may come between them */
+    bool followed;  /* by a read-modify-write that read it: nothing may come between them */
     view published; /* inherited by whoever acquires it */
 } store;
 
@@ -30,8 +31,8 @@ typedef struct location {
 
 typedef struct thread_views {
     view now;
-    view on_fence;    /* what an acquire fence would add: published by the stores read relaxed */
-    view at_fence;    /* what a relaxed store publishes: the view at the last fence */
+    view on_fence; /* what an acquire fence would add: published by the stores read relaxed */
+    view at_fence; /* what a relaxed store publishes: the view at the last fence */
 } thread_views;
 
 typedef struct plain {
@@ -159,9 +160,8 @@ uint64_t mc_newest(int l)
     return locations[l].stores[locations[l].count - 1].value;
 }
 
-/* Index of the oldest store that the thread may read, or put its own after.
- * Coherence: not older than one it knows of. seq_cst: nor than the last seq_cst store, nor than one that happened before a
- * seq_cst fence. */
+/* Index of the oldest store that the thread may read, or put its own after. Coherence: not older than one it knows
+ * of. seq_cst: nor than the last seq_cst store, nor than one that happened before a seq_cst fence. */
 static int oldest_allowed(int thread, int l, enum mc_order order, bool newest)
 {
     location *at = &locations[l];
@@ -300,8 +300,8 @@ bool mc_memory_cas(int thread, int l, uint64_t *expected, uint64_t desired, enum
     return false;
 }
 
-/* seq_cst fence. It sees what the fences and the seq_cst stores before it have seen, but that alone makes nothing happen
- * before it: only `seen` is joined. */
+/* seq_cst fence. It sees what the fences and the seq_cst stores before it have seen, but that alone makes nothing
+ * happen before it: only `seen` is joined. */
 void mc_memory_fence(int thread)
 {
     thread_views *views = &threads[thread];

@@ -1,7 +1,9 @@
-/* The memory model of the checker: what a load may read, what a store does to what others may read. Private to checker*.c.
+/* The memory model of the checker: what a load may read, what a store does to what others may read. Private to
+ * checker*.c.
  *
- * Every location has its stores in modification order, each with a time. Every thread has a view: for each location the oldest
- * store that it may still read. A store carries the view that whoever reads it with acquire inherits. README.md says more.
+ * Every location has its stores in modification order, each with a time. Every thread has a view: for each location
+ * the oldest store that it may still read. A store carries the view that whoever reads it with acquire inherits.
+ * README.md says more.
  */
 #ifndef WF_MODEL_CHECKER_MEMORY_H
 #define WF_MODEL_CHECKER_MEMORY_H
@@ -10,8 +12,8 @@
 
 enum { MC_LOCATIONS = 32, MC_STORES = 60, MC_PLAINS = 64, MC_CONTROLLER = MC_THREADS };
 
-void mc_memory_forget(void); /* new scenario: no addresses are known */
-void mc_memory_reset(void);  /* new execution: addresses stay, values and views are gone */
+void mc_memory_forget(void);      /* new scenario: no addresses are known */
+void mc_memory_reset(void);       /* new execution: addresses stay, values and views are gone */
 void mc_memory_start(int thread); /* the thread begins with what the controller has done */
 void mc_memory_end(int thread);   /* the controller sees what the thread has done */
 void mc_memory_tick(int thread);  /* after each operation: what follows is later than what it published */

@@ -1,5 +1,6 @@
-/* Switching between the stacks of model threads. Own code and not that of core/: the checker must not depend on what it is
- * there to check, and has no use for anything but the callee-saved registers. Private to checker.c, which includes it once.
+/* Switching between the stacks of model threads. Own code and not that of core/: the checker must not depend on what
+ * it is there to check, and has no use for anything but the callee-saved registers. Private to checker.c, which
+ * includes it once.
  */
 #ifndef WF_MODEL_CHECKER_SWITCH_H
 #define WF_MODEL_CHECKER_SWITCH_H

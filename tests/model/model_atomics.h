@@ -1,7 +1,7 @@
 /* The names of core/atomics.h as calls into the checker. Included by core/atomics.h when WF_MODEL is defined.
  *
- * Objects keep their shipped types: _Atomic(T) of 1, 2, 4 or 8 bytes, pointers included. The checker knows them by address;
- * their first value is what the memory holds when they are first used, later values live in the checker.
+ * Objects keep their shipped types: _Atomic(T) of 1, 2, 4 or 8 bytes, pointers included. The checker knows them by
+ * address; their first value is what the memory holds when they are first used, later values live in the checker.
  */
 #ifndef WF_MODEL_ATOMICS_H
 #define WF_MODEL_ATOMICS_H

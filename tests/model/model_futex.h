@@ -10,7 +10,8 @@
 
 #define wf_futex_wait(word, expected, deadline_ns) \
     ((void)(deadline_ns), \
-     mc_futex_wait(MC_SITE("wf_futex_wait", #word, MC_FUTEX, MC_RELAXED, MC_RELAXED), (word), (expected)) ? 0 : -EAGAIN)
+     mc_futex_wait(MC_SITE("wf_futex_wait", #word, MC_FUTEX, MC_RELAXED, MC_RELAXED), (word), (expected)) ? 0 \
+                                                                                                          : -EAGAIN)
 
 #define wf_futex_wake(word, waiters) \
     mc_futex_wake(MC_SITE("wf_futex_wake", #word, MC_FUTEX, MC_RELAXED, MC_RELAXED), (word), (waiters))

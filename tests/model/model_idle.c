@@ -1,9 +1,10 @@
-/* sched/idle.h: who searches, who parks, whom to wake. Workers that turn into hogs with the first item they find: each runs one item
- * and never looks again. So where there are as many items as workers, every worker has to be brought up, and one wake-up
- * too few leaves an item lying while a worker sleeps, which the checker reports as a deadlock.
+/* sched/idle.h: who searches, who parks, whom to wake. Workers that turn into hogs with the first item they find:
+ * each runs one item and never looks again. So where there are as many items as workers, every worker has to be
+ * brought up, and one wake-up too few leaves an item lying while a worker sleeps, which the checker reports as a
+ * deadlock.
  *
- * The worker here goes through the steps of wf_queue_search, found and park (sched/queue.c, sched/worker.c). The queue is a count
- * with nothing but relaxed accesses, so that all order comes from idle.h.
+ * The worker here goes through the steps of wf_queue_search, wf_queue_found and park (sched/queue.c, sched/worker.c). The
+ * queue is a count with nothing but relaxed accesses, so that all order comes from idle.h.
  */
 #include "model_futex.h"
 
@@ -18,7 +19,8 @@ enum { WORKERS = 2 };
 
 static wf_idle idle;
 static wf_parking parking[WORKERS];
-static _Atomic(uint32_t) shared; /* items in the queue that all share */
+static _Atomic(uint32_t) shared;   /* items in the queue that all share */
+static _Atomic(uint32_t) messages; /* sent to worker 0 alone */
 static int items_run;
 
 static void setup(void)
@@ -26,6 +28,7 @@ static void setup(void)
     memset(&idle, 0, sizeof idle);
     memset(parking, 0, sizeof parking);
     shared = 0;
+    messages = 0;
     items_run = 0;
 }
 
@@ -115,6 +118,27 @@ static void put_batch(void)
     wake_one();
 }
 
+/* ---- messages to one worker: nothing but its parking word keeps it from sleeping through one ---- */
+
+static void send_two_messages(void)
+{
+    for (uint32_t i = 1; i <= 2; i++) {
+        wf_store_relaxed(&messages, i);
+        if (wf_parking_notify(&parking[0]) == WF_PARK_FUTEX)
+            wf_futex_wake(&parking[0].word, 1);
+    }
+}
+
+static void wait_for_messages(void)
+{
+    while (wf_load_relaxed(&messages) != 2) {
+        if (wf_parking_begin(&parking[0], WF_PARK_FUTEX))
+            wf_futex_wait(&parking[0].word, WF_PARK_FUTEX, INT64_MAX);
+        wf_parking_end(&parking[0]);
+    }
+    items_run++;
+}
+
 /* ---- workers that begin in the middle ---- */
 
 static void set_parked(uint16_t worker)
@@ -199,6 +223,10 @@ static const struct mc_scenario scenarios[] = {
      .threads = {{"sleeper0", sleep_0}, {"sleeper1", sleep_1}, {"maker", put_batch}},
      .final = nothing_left,
      .may_sleep = true},
+    {.name = "messages",
+     .setup = setup,
+     .threads = {{"worker", wait_for_messages}, {"sender", send_two_messages}},
+     .final = nothing_left},
     {.name = "two-makers",
      .setup = setup_both_parked,
      .threads = {{"sleeper0", sleep_0}, {"sleeper1", sleep_1}, {"maker0", put_one}, {"maker1", put_one}},

@@ -1,5 +1,6 @@
-/* core/inbox.h: senders against the receiver. Nothing is lost, what one sender sent arrives in its order, the receiver sees
- * what was written before the send, and a receiver that sleeps when the inbox is empty is woken by whoever sent first.
+/* core/inbox.h: senders against the receiver. Nothing is lost, what one sender sent arrives in its order, the
+ * receiver sees what was written before the send, and a receiver that sleeps when the inbox is empty is woken by
+ * whoever sent first.
  */
 #include "core/inbox.h"
 #include "core/list.h"
@@ -152,7 +153,8 @@ static const struct mc_scenario scenarios[] = {
      .deep = true},
     {.name = "three-senders",
      .setup = setup,
-     .threads = {{"receiver", receive_three}, {"sender0", send_one_0}, {"sender1", send_one_1}, {"sender2", send_one_2}},
+     .threads =
+         {{"receiver", receive_three}, {"sender0", send_one_0}, {"sender1", send_one_1}, {"sender2", send_one_2}},
      .final = all_came,
      .deep = true},
 };

@@ -1,5 +1,5 @@
-/* The checker itself: small programs whose outcomes under C11 are known. Each says whether its weak outcome may be seen; the
- * checker must see it exactly then. Below them, programs that race, deadlock or spin.
+/* The checker itself: small programs whose outcomes under C11 are known. Each says whether its weak outcome may be
+ * seen; the checker must see it exactly then. Below them, programs that race, deadlock or spin.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,27 +22,102 @@ static void setup(void)
 
 /* ---- store buffering: both read the old value ---- */
 
-static void sb_relaxed_0(void) { wf_store_relaxed(&x, 1); r[0] = wf_load_relaxed(&y); }
-static void sb_relaxed_1(void) { wf_store_relaxed(&y, 1); r[1] = wf_load_relaxed(&x); }
-static void sb_acq_rel_0(void) { wf_store_release(&x, 1); r[0] = wf_load_acquire(&y); }
-static void sb_acq_rel_1(void) { wf_store_release(&y, 1); r[1] = wf_load_acquire(&x); }
-static void sb_seq_cst_0(void) { wf_store_seq_cst(&x, 1); r[0] = wf_load_seq_cst(&y); }
-static void sb_seq_cst_1(void) { wf_store_seq_cst(&y, 1); r[1] = wf_load_seq_cst(&x); }
-static void sb_fence_0(void) { wf_store_relaxed(&x, 1); wf_fence_seq_cst(); r[0] = wf_load_relaxed(&y); }
-static void sb_fence_1(void) { wf_store_relaxed(&y, 1); wf_fence_seq_cst(); r[1] = wf_load_relaxed(&x); }
-static void sb_rmw_0(void) { wf_exchange_seq_cst(&x, 1); r[0] = wf_load_seq_cst(&y); }
-static void sb_rmw_acq_rel_0(void) { wf_exchange_acq_rel(&x, 1); r[0] = wf_load_acquire(&y); }
-static void sb_rmw_acq_rel_1(void) { wf_exchange_acq_rel(&y, 1); r[1] = wf_load_acquire(&x); }
-static bool both_old(void) { return r[0] == 0 && r[1] == 0; }
+static void sb_relaxed_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    r[0] = wf_load_relaxed(&y);
+}
+static void sb_relaxed_1(void)
+{
+    wf_store_relaxed(&y, 1);
+    r[1] = wf_load_relaxed(&x);
+}
+static void sb_acq_rel_0(void)
+{
+    wf_store_release(&x, 1);
+    r[0] = wf_load_acquire(&y);
+}
+static void sb_acq_rel_1(void)
+{
+    wf_store_release(&y, 1);
+    r[1] = wf_load_acquire(&x);
+}
+static void sb_seq_cst_0(void)
+{
+    wf_store_seq_cst(&x, 1);
+    r[0] = wf_load_seq_cst(&y);
+}
+static void sb_seq_cst_1(void)
+{
+    wf_store_seq_cst(&y, 1);
+    r[1] = wf_load_seq_cst(&x);
+}
+static void sb_fence_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_seq_cst();
+    r[0] = wf_load_relaxed(&y);
+}
+static void sb_fence_1(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_fence_seq_cst();
+    r[1] = wf_load_relaxed(&x);
+}
+static void sb_rmw_0(void)
+{
+    wf_exchange_seq_cst(&x, 1);
+    r[0] = wf_load_seq_cst(&y);
+}
+static void sb_rmw_acq_rel_0(void)
+{
+    wf_exchange_acq_rel(&x, 1);
+    r[0] = wf_load_acquire(&y);
+}
+static void sb_rmw_acq_rel_1(void)
+{
+    wf_exchange_acq_rel(&y, 1);
+    r[1] = wf_load_acquire(&x);
+}
+static bool both_old(void)
+{
+    return r[0] == 0 && r[1] == 0;
+}
 
 /* ---- message passing: the flag, but not the message ---- */
 
-static void mp_relaxed_0(void) { wf_store_relaxed(&x, 1); wf_store_relaxed(&y, 1); }
-static void mp_relaxed_1(void) { r[0] = wf_load_relaxed(&y); r[1] = wf_load_relaxed(&x); }
-static void mp_release_0(void) { wf_store_relaxed(&x, 1); wf_store_release(&y, 1); }
-static void mp_acquire_1(void) { r[0] = wf_load_acquire(&y); r[1] = wf_load_relaxed(&x); }
-static void mp_fence_0(void) { wf_store_relaxed(&x, 1); wf_fence_seq_cst(); wf_store_relaxed(&y, 1); }
-static void mp_fence_1(void) { r[0] = wf_load_relaxed(&y); wf_fence_seq_cst(); r[1] = wf_load_relaxed(&x); }
+static void mp_relaxed_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_store_relaxed(&y, 1);
+}
+static void mp_relaxed_1(void)
+{
+    r[0] = wf_load_relaxed(&y);
+    r[1] = wf_load_relaxed(&x);
+}
+static void mp_release_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_store_release(&y, 1);
+}
+static void mp_acquire_1(void)
+{
+    r[0] = wf_load_acquire(&y);
+    r[1] = wf_load_relaxed(&x);
+}
+static void mp_fence_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_seq_cst();
+    wf_store_relaxed(&y, 1);
+}
+static void mp_fence_1(void)
+{
+    r[0] = wf_load_relaxed(&y);
+    wf_fence_seq_cst();
+    r[1] = wf_load_relaxed(&x);
+}
 static void mp_cas_1(void)
 {
     uint32_t one = 1;
@@ -63,65 +138,177 @@ static void mp_failed_relaxed_cas_1(void)
     r[0] = seven;
     r[1] = wf_load_relaxed(&x);
 }
-static bool flag_only(void) { return r[0] == 1 && r[1] == 0; }
+static bool flag_only(void)
+{
+    return r[0] == 1 && r[1] == 0;
+}
 
-/* ---- release sequences: a read-modify-write goes on with one, another thread's store and (since C++20) one's own ends it ---- */
+/* ---- release sequences: a read-modify-write goes on with one, any plain store ends it ---- */
 
-static void rs_store_then_own(void) { wf_store_relaxed(&x, 1); wf_store_release(&y, 1); wf_store_relaxed(&y, 2); }
-static void rs_rmw(void) { wf_fetch_add_relaxed(&y, 1); }
+static void rs_store_then_own(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_store_release(&y, 1);
+    wf_store_relaxed(&y, 2);
+}
+static void rs_rmw(void)
+{
+    wf_fetch_add_relaxed(&y, 1);
+}
 static void rs_overwrite(void)
 {
     if (wf_load_relaxed(&y) == 1)
         wf_store_relaxed(&y, 2);
 }
-static bool second_only(void) { return r[0] == 2 && r[1] == 0; }
+static bool second_only(void)
+{
+    return r[0] == 2 && r[1] == 0;
+}
 
 /* ---- independent reads of independent writes: two readers disagree about the order ---- */
 
-static void iriw_release_x(void) { wf_store_release(&x, 1); }
-static void iriw_release_y(void) { wf_store_release(&y, 1); }
-static void iriw_acquire_2(void) { r[0] = wf_load_acquire(&x); r[1] = wf_load_acquire(&y); }
-static void iriw_acquire_3(void) { r[2] = wf_load_acquire(&y); r[3] = wf_load_acquire(&x); }
-static void iriw_seq_cst_x(void) { wf_store_seq_cst(&x, 1); }
-static void iriw_seq_cst_y(void) { wf_store_seq_cst(&y, 1); }
-static void iriw_seq_cst_2(void) { r[0] = wf_load_seq_cst(&x); r[1] = wf_load_seq_cst(&y); }
-static void iriw_seq_cst_3(void) { r[2] = wf_load_seq_cst(&y); r[3] = wf_load_seq_cst(&x); }
-static void iriw_relaxed_x(void) { wf_store_relaxed(&x, 1); }
-static void iriw_relaxed_y(void) { wf_store_relaxed(&y, 1); }
-static void iriw_fence_2(void) { r[0] = wf_load_relaxed(&x); wf_fence_seq_cst(); r[1] = wf_load_relaxed(&y); }
-static void iriw_fence_3(void) { r[2] = wf_load_relaxed(&y); wf_fence_seq_cst(); r[3] = wf_load_relaxed(&x); }
-static bool disagree(void) { return r[0] == 1 && r[1] == 0 && r[2] == 1 && r[3] == 0; }
+static void iriw_release_x(void)
+{
+    wf_store_release(&x, 1);
+}
+static void iriw_release_y(void)
+{
+    wf_store_release(&y, 1);
+}
+static void iriw_acquire_2(void)
+{
+    r[0] = wf_load_acquire(&x);
+    r[1] = wf_load_acquire(&y);
+}
+static void iriw_acquire_3(void)
+{
+    r[2] = wf_load_acquire(&y);
+    r[3] = wf_load_acquire(&x);
+}
+static void iriw_seq_cst_x(void)
+{
+    wf_store_seq_cst(&x, 1);
+}
+static void iriw_seq_cst_y(void)
+{
+    wf_store_seq_cst(&y, 1);
+}
+static void iriw_seq_cst_2(void)
+{
+    r[0] = wf_load_seq_cst(&x);
+    r[1] = wf_load_seq_cst(&y);
+}
+static void iriw_seq_cst_3(void)
+{
+    r[2] = wf_load_seq_cst(&y);
+    r[3] = wf_load_seq_cst(&x);
+}
+static void iriw_relaxed_x(void)
+{
+    wf_store_relaxed(&x, 1);
+}
+static void iriw_relaxed_y(void)
+{
+    wf_store_relaxed(&y, 1);
+}
+static void iriw_fence_2(void)
+{
+    r[0] = wf_load_relaxed(&x);
+    wf_fence_seq_cst();
+    r[1] = wf_load_relaxed(&y);
+}
+static void iriw_fence_3(void)
+{
+    r[2] = wf_load_relaxed(&y);
+    wf_fence_seq_cst();
+    r[3] = wf_load_relaxed(&x);
+}
+static bool disagree(void)
+{
+    return r[0] == 1 && r[1] == 0 && r[2] == 1 && r[3] == 0;
+}
 
 /* ---- write to read causality: seen through a third thread ---- */
 
-static void wrc_0(void) { wf_store_relaxed(&x, 1); }
-static void wrc_release_1(void) { r[2] = wf_load_relaxed(&x); wf_store_release(&y, r[2]); }
-static void wrc_relaxed_1(void) { r[2] = wf_load_relaxed(&x); wf_store_relaxed(&y, r[2]); }
+static void wrc_0(void)
+{
+    wf_store_relaxed(&x, 1);
+}
+static void wrc_release_1(void)
+{
+    r[2] = wf_load_relaxed(&x);
+    wf_store_release(&y, r[2]);
+}
+static void wrc_relaxed_1(void)
+{
+    r[2] = wf_load_relaxed(&x);
+    wf_store_relaxed(&y, r[2]);
+}
 
 /* ---- coherence ---- */
 
-static void corr_0(void) { wf_store_relaxed(&x, 1); }
-static void corr_1(void) { r[0] = wf_load_relaxed(&x); r[1] = wf_load_relaxed(&x); }
-static void coww_0(void) { wf_store_relaxed(&x, 1); wf_store_relaxed(&x, 2); }
-static bool backwards(void) { return r[0] > r[1]; }
+static void corr_0(void)
+{
+    wf_store_relaxed(&x, 1);
+}
+static void corr_1(void)
+{
+    r[0] = wf_load_relaxed(&x);
+    r[1] = wf_load_relaxed(&x);
+}
+static void coww_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_store_relaxed(&x, 2);
+}
+static bool backwards(void)
+{
+    return r[0] > r[1];
+}
 
 /* ---- two writers each way round: the later store of each thread is overwritten by the earlier of the other ---- */
 
-static void ww_relaxed_0(void) { wf_store_relaxed(&x, 1); wf_store_relaxed(&y, 2); }
-static void ww_relaxed_1(void) { wf_store_relaxed(&y, 1); wf_store_relaxed(&x, 2); }
-static void ww_seq_cst_0(void) { wf_store_seq_cst(&x, 1); wf_store_seq_cst(&y, 2); }
-static void ww_seq_cst_1(void) { wf_store_seq_cst(&y, 1); wf_store_seq_cst(&x, 2); }
+static void ww_relaxed_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_store_relaxed(&y, 2);
+}
+static void ww_relaxed_1(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_store_relaxed(&x, 2);
+}
+static void ww_seq_cst_0(void)
+{
+    wf_store_seq_cst(&x, 1);
+    wf_store_seq_cst(&y, 2);
+}
+static void ww_seq_cst_1(void)
+{
+    wf_store_seq_cst(&y, 1);
+    wf_store_seq_cst(&x, 2);
+}
 static void read_last(void)
 {
     r[0] = wf_load_relaxed(&x);
     r[1] = wf_load_relaxed(&y);
 }
-static bool both_first(void) { return r[0] == 1 && r[1] == 1; }
+static bool both_first(void)
+{
+    return r[0] == 1 && r[1] == 1;
+}
 
 /* ---- read-modify-writes are atomic, and may come before a store that was executed earlier ---- */
 
-static void add_one(void) { wf_fetch_add_relaxed(&x, 1); }
-static void add_after_0(void) { wf_store_relaxed(&y, 1); wf_store_relaxed(&x, 5); }
+static void add_one(void)
+{
+    wf_fetch_add_relaxed(&x, 1);
+}
+static void add_after_0(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_store_relaxed(&x, 5);
+}
 static void add_after_1(void)
 {
     r[0] = wf_fetch_add_relaxed(&x, 1) == 0 ? wf_load_relaxed(&y) : 0;
@@ -136,27 +323,74 @@ static void win_1(void)
     uint32_t zero = 0;
     r[1] = wf_cas_relaxed(&x, &zero, 2);
 }
-static bool add_lost(void) { return r[0] != 3; }
-static bool both_won(void) { return r[0] == 1 && r[1] == 1; }
-static bool added_first(void) { return r[0] == 1; }
+static bool add_lost(void)
+{
+    return r[0] != 3;
+}
+static bool both_won(void)
+{
+    return r[0] == 1 && r[1] == 1;
+}
+static bool added_first(void)
+{
+    return r[0] == 1;
+}
 
 /* ---- seq_cst accesses against fences ---- */
 
-static void mixed_seq_cst_store(void) { wf_store_seq_cst(&x, 1); r[0] = wf_load_seq_cst(&y); }
-static void mixed_fence(void) { wf_store_relaxed(&y, 1); wf_fence_seq_cst(); r[1] = wf_load_relaxed(&x); }
-static void mixed_relaxed_load(void) { wf_store_seq_cst(&x, 1); r[0] = wf_load_relaxed(&y); }
+static void mixed_seq_cst_store(void)
+{
+    wf_store_seq_cst(&x, 1);
+    r[0] = wf_load_seq_cst(&y);
+}
+static void mixed_fence(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_fence_seq_cst();
+    r[1] = wf_load_relaxed(&x);
+}
+static void mixed_relaxed_load(void)
+{
+    wf_store_seq_cst(&x, 1);
+    r[0] = wf_load_relaxed(&y);
+}
 
 /* ---- load buffering: each reads what the other writes later. C11 allows it relaxed, the checker leaves it out ---- */
 
-static void lb_0(void) { r[0] = wf_load_relaxed(&x); wf_store_relaxed(&y, 1); }
-static void lb_1(void) { r[1] = wf_load_relaxed(&y); wf_store_relaxed(&x, 1); }
+static void lb_0(void)
+{
+    r[0] = wf_load_relaxed(&x);
+    wf_store_relaxed(&y, 1);
+}
+static void lb_1(void)
+{
+    r[1] = wf_load_relaxed(&y);
+    wf_store_relaxed(&x, 1);
+}
 
 /* ---- plain data ---- */
 
-static void plain_release(void) { wf_plain_write(&data, 1); wf_store_release(&x, 1); }
-static void plain_relaxed(void) { wf_plain_write(&data, 1); wf_store_relaxed(&x, 1); }
-static void plain_late(void) { wf_store_release(&x, 1); wf_plain_write(&data, 1); }
-static void plain_fence(void) { wf_plain_write(&data, 1); wf_fence_seq_cst(); wf_store_relaxed(&x, 1); }
+static void plain_release(void)
+{
+    wf_plain_write(&data, 1);
+    wf_store_release(&x, 1);
+}
+static void plain_relaxed(void)
+{
+    wf_plain_write(&data, 1);
+    wf_store_relaxed(&x, 1);
+}
+static void plain_late(void)
+{
+    wf_store_release(&x, 1);
+    wf_plain_write(&data, 1);
+}
+static void plain_fence(void)
+{
+    wf_plain_write(&data, 1);
+    wf_fence_seq_cst();
+    wf_store_relaxed(&x, 1);
+}
 static void plain_acquire(void)
 {
     if (wf_load_acquire(&x) == 1)
@@ -169,14 +403,23 @@ static void plain_fenced_read(void)
     wf_fence_seq_cst();
     mc_check(wf_plain_read(&data) == 1);
 }
-static void plain_only_fences_0(void) { wf_plain_write(&data, 1); wf_fence_seq_cst(); wf_store_relaxed(&x, 1); }
+static void plain_only_fences_0(void)
+{
+    wf_plain_write(&data, 1);
+    wf_fence_seq_cst();
+    wf_store_relaxed(&x, 1);
+}
 static void plain_only_fences_1(void)
 {
     wf_fence_seq_cst();
     if (wf_load_relaxed(&x) == 1)
         wf_plain_write(&data, 2);
 }
-static void plain_read_then_release(void) { (void)wf_plain_read(&data); wf_store_relaxed(&x, 1); }
+static void plain_read_then_release(void)
+{
+    (void)wf_plain_read(&data);
+    wf_store_relaxed(&x, 1);
+}
 static void plain_write_after_acquire(void)
 {
     if (wf_load_acquire(&x) == 1)
@@ -185,16 +428,33 @@ static void plain_write_after_acquire(void)
 
 /* ---- waiting ---- */
 
-static void wait_once(void) { mc_wait(&semaphore); }
-static void post_once(void) { mc_post(&semaphore); }
+static void wait_once(void)
+{
+    mc_wait(&semaphore);
+}
+static void post_once(void)
+{
+    mc_post(&semaphore);
+}
 static void futex_sleep(void)
 {
     while (wf_load_acquire(&x) == 0)
         wf_futex_wait(&x, 0, INT64_MAX);
 }
-static void futex_store_and_wake(void) { wf_store_release(&x, 1); wf_futex_wake(&x, 1); }
-static void futex_wake_first(void) { wf_futex_wake(&x, 1); wf_store_release(&x, 1); }
-static void futex_no_wake(void) { wf_store_release(&x, 1); }
+static void futex_store_and_wake(void)
+{
+    wf_store_release(&x, 1);
+    wf_futex_wake(&x, 1);
+}
+static void futex_wake_first(void)
+{
+    wf_futex_wake(&x, 1);
+    wf_store_release(&x, 1);
+}
+static void futex_no_wake(void)
+{
+    wf_store_release(&x, 1);
+}
 static void spin_until_set(void)
 {
     while (wf_load_relaxed(&x) == 0)
@@ -205,9 +465,18 @@ static void spin_for_nobody(void)
     while (wf_load_relaxed(&z) == 0)
         wf_spin_pause();
 }
-static void set_x(void) { wf_store_relaxed(&x, 1); }
-static void choose_all(void) { r[0] = (uint32_t)mc_choose(3); }
-static bool chose_last(void) { return r[0] == 2; }
+static void set_x(void)
+{
+    wf_store_relaxed(&x, 1);
+}
+static void choose_all(void)
+{
+    r[0] = (uint32_t)mc_choose(3);
+}
+static bool chose_last(void)
+{
+    return r[0] == 2;
+}
 
 struct litmus {
     const char *name;
@@ -248,8 +517,11 @@ static const struct litmus litmus[] = {
     {"IRIW release, acquire", true, disagree, {iriw_release_x, iriw_release_y, iriw_acquire_2, iriw_acquire_3}, NULL},
     {"IRIW seq_cst", false, disagree, {iriw_seq_cst_x, iriw_seq_cst_y, iriw_seq_cst_2, iriw_seq_cst_3}, NULL},
     {"IRIW fences", false, disagree, {iriw_relaxed_x, iriw_relaxed_y, iriw_fence_2, iriw_fence_3}, NULL},
-    {"IRIW seq_cst loads of released stores", true, disagree,
-     {iriw_release_x, iriw_release_y, iriw_seq_cst_2, iriw_seq_cst_3}, NULL},
+    {"IRIW seq_cst loads of released stores",
+     true,
+     disagree,
+     {iriw_release_x, iriw_release_y, iriw_seq_cst_2, iriw_seq_cst_3},
+     NULL},
     {"WRC release, acquire", false, flag_only, {wrc_0, wrc_release_1, mp_acquire_1}, NULL},
     {"WRC relaxed", true, flag_only, {wrc_0, wrc_relaxed_1, mp_acquire_1}, NULL},
     {"CoRR", false, backwards, {corr_0, corr_1}, NULL},
@@ -303,18 +575,22 @@ static const struct mc_scenario scenarios[] = {
     {.name = "plain, relaxed", THREADS({"write", plain_relaxed}, {"read", plain_acquire}), .must_fail = true},
     {.name = "plain, after the release", THREADS({"write", plain_late}, {"read", plain_acquire}), .must_fail = true},
     {.name = "plain, fences", THREADS({"write", plain_fence}, {"read", plain_fenced_read})},
-    {.name = "plain, a fence before the load", THREADS({"write", plain_only_fences_0}, {"read", plain_only_fences_1}),
+    {.name = "plain, a fence before the load",
+     THREADS({"write", plain_only_fences_0}, {"read", plain_only_fences_1}),
      .must_fail = true},
     {.name = "plain, read before a relaxed store",
-     THREADS({"read", plain_read_then_release}, {"write", plain_write_after_acquire}), .must_fail = true},
+     THREADS({"read", plain_read_then_release}, {"write", plain_write_after_acquire}),
+     .must_fail = true},
     {.name = "semaphore, posted", THREADS({"wait", wait_once}, {"post", post_once})},
-    {.name = "semaphore, one post for two", THREADS({"wait", wait_once}, {"wait2", wait_once}, {"post", post_once}),
+    {.name = "semaphore, one post for two",
+     THREADS({"wait", wait_once}, {"wait2", wait_once}, {"post", post_once}),
      .must_fail = true},
     {.name = "futex, store and wake", THREADS({"sleep", futex_sleep}, {"wake", futex_store_and_wake})},
     {.name = "futex, wake and store", THREADS({"sleep", futex_sleep}, {"wake", futex_wake_first}), .must_fail = true},
     {.name = "futex, no wake", THREADS({"sleep", futex_sleep}, {"wake", futex_no_wake}), .must_fail = true},
     {.name = "futex, one wake for two",
-     THREADS({"sleep", futex_sleep}, {"sleep2", futex_sleep}, {"wake", futex_store_and_wake}), .must_fail = true},
+     THREADS({"sleep", futex_sleep}, {"sleep2", futex_sleep}, {"wake", futex_store_and_wake}),
+     .must_fail = true},
     {.name = "spinning", THREADS({"spin", spin_until_set}, {"spin2", spin_until_set}, {"set", set_x})},
     {.name = "spinning for nobody", THREADS({"spin", spin_for_nobody}, {"set", set_x}), .must_fail = true},
 };

@@ -1,5 +1,5 @@
-/* core/lock.h and core/lock.c: one at a time, each sees what the ones before wrote, and nobody sleeps for ever on a lock that is free.
- * The futex is the checker's.
+/* core/lock.h and core/lock.c: one at a time, each sees what the ones before wrote, and nobody sleeps for ever on a
+ * lock that is free. The futex is the checker's.
  */
 #include "model_futex.h"
 
@@ -64,11 +64,7 @@ static void some_came(void)
 }
 
 static const struct mc_scenario scenarios[] = {
-    {.name = "two",
-     .setup = setup,
-     .threads = {{"a", once}, {"b", once}},
-     .final = two_came,
-     .bounded_spins = true},
+    {.name = "two", .setup = setup, .threads = {{"a", once}, {"b", once}}, .final = two_came, .bounded_spins = true},
     {.name = "two-twice",
      .setup = setup,
      .threads = {{"a", twice}, {"b", twice}},

@@ -1,5 +1,5 @@
-/* core/runq.h with four slots: what was pushed is taken exactly once, by the owner or a thief, and whoever takes it sees what
- * the pusher wrote before. Wrapping, a full ring, and items that are stolen twice in a row.
+/* core/runq.h with four slots: what was pushed is taken exactly once, by the owner or a thief, and whoever takes it
+ * sees what the pusher wrote before. Wrapping, a full ring, and items that are stolen twice in a row.
  */
 #ifndef WF_RUNQ_SIZE
 #define WF_RUNQ_SIZE 4

@@ -1,6 +1,6 @@
-/* core/lock.h for models in which a lock is taken for granted: taking and releasing it is one step each, and whoever waits is
- * simply not run. The real lock has a model of its own. Include this before anything that includes core/lock.h, whose
- * guard it takes.
+/* core/lock.h for models in which a lock is taken for granted: taking and releasing it is one step each, and whoever
+ * waits is simply not run. The real lock has a model of its own. Include this before anything that includes
+ * core/lock.h, whose guard it takes.
  */
 #ifndef WF_CORE_LOCK_H
 #define WF_CORE_LOCK_H

@@ -1,9 +1,9 @@
-/* sched/state.h: a coroutine that suspends against everybody who may end its wait. Exactly one ends each wait; whoever does sees
- * the saved registers; the coroutine sees what the waker wrote; a ticket of an earlier wait ends no later one; a kill is
- * never missed.
+/* sched/state.h: a coroutine that suspends against everybody who may end its wait. Exactly one ends each wait;
+ * whoever does sees the saved registers; the coroutine sees what the waker wrote; a ticket of an earlier wait ends no
+ * later one; a kill is never missed.
  *
- * The coroutine and the worker that runs it are one thread here. What stands between a claim and the next dispatch is a
- * semaphore: the run queues have models of their own.
+ * The coroutine and the worker that runs it are one thread here. What stands between a claim and the next dispatch is
+ * a semaphore: the run queues have models of their own.
  */
 #include "sched/state.h"
 
@@ -30,8 +30,8 @@ static bool kill_seen;
 
 /* An object with a lock and a list of one waiter. */
 static wf_lock object_lock;
-static int object_waiter;   /* lock: linked */
-static int object_given;    /* lock: what the waker hands over */
+static int object_waiter; /* lock: linked */
+static int object_given;  /* lock: what the waker hands over */
 
 static void setup(void)
 {
@@ -285,8 +285,7 @@ static const struct mc_scenario scenarios[] = {
     {SCENARIO("two-wakers", {"coroutine", wait_twice}, {"waker", wake_first}, {"waker2", wake_second},
               {"timer", expire})},
     {SCENARIO("kill-is-not-missed", {"coroutine", wait_until_killed}, {"waker", wake_first}, {"killer", kill_it})},
-    {SCENARIO("shielded", {"coroutine", wait_shielded}, {"waker", wake_first}, {"killer", kill_it},
-              {"timer", expire})},
+    {SCENARIO("shielded", {"coroutine", wait_shielded}, {"waker", wake_first}, {"killer", kill_it}, {"timer", expire})},
     {SCENARIO("yield", {"coroutine", yield_between}, {"waker", wake_first}, {"waker2", wake_second},
               {"timer", expire})},
     {SCENARIO("abandon", {"coroutine", abandon_first}, {"waker", wake_first}, {"waker2", wake_second})},

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Weaken every memory order of the shipped sources, one at a time, and see that a model notices.
 #
-#   mutate.sh MODEL_PROGRAM...
+#   mutate.sh MODEL_PROGRAM...        all of them, since waivers.txt is for all
 #
 # A mutant is caught when any model catches it. One that survives in all of them must stand in waivers.txt with a reason;
 # a waiver for one that is caught, or that is not there any more, is an error, too. Exit status 0: nothing unexplained.

@@ -1,4 +1,4 @@
-/* weft_cleanup: last in, first out, each once, also when the coroutine was killed; they may block. */
+/* weft_cleanup_push, weft_cleanup_pop: last in, first out, each once, also when the coroutine was killed; they may block. */
 #include "runtime.h"
 
 enum { MOST = 16 };

@@ -236,34 +236,6 @@ static void test_dump_names_running_ended_delayed_and_new_ones(void **state)
     wt_run(1, names_states, NULL);
 }
 
-static void *wait_on_thread(void *arg)
-{
-    CHECK_INT(weft_event_wait(&event), 0);
-    return arg;
-}
-
-static void *names_threads(void *arg)
-{
-    (void)arg;
-    CHECK_INT(weft_event_clear(&event), 0);
-    wt_thread *thread = wt_thread_start(wait_on_thread, NULL);
-    wt_until_block_waits(wt_thread_block(thread), WF_WAIT_EVENT);
-    char *dump = dumped(), expected[64];
-    snprintf(expected, sizeof(expected), " waits for event %p since ", (void *)&event);
-    check_has(dump, "\nplain thread ");
-    check_has(dump, expected);
-    free(dump);
-    CHECK_INT(weft_event_set(&event), 0);
-    wt_thread_join(thread);
-    return NULL;
-}
-
-static void test_dump_names_plain_threads_that_wait(void **state)
-{
-    (void)state;
-    wt_run(2, names_threads, NULL);
-}
-
 /* ---- while everything moves ---- */
 
 static _Atomic(bool) enough;
@@ -409,7 +381,6 @@ int main(void)
         cmocka_unit_test(test_dump_names_what_coroutines_wait_for),
         cmocka_unit_test(test_dump_names_entry_spawn_site_and_frames),
         cmocka_unit_test(test_dump_names_running_ended_delayed_and_new_ones),
-        cmocka_unit_test(test_dump_names_plain_threads_that_wait),
         cmocka_unit_test(test_dump_runs_beside_busy_workers),
         cmocka_unit_test(test_dump_reports_the_error_of_the_write),
         cmocka_unit_test(test_dump_comes_to_stderr_on_the_configured_signal),

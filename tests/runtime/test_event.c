@@ -1,7 +1,7 @@
 /* weft_event: set wakes all that wait and lets later ones pass; kill and deadlines end a wait. */
 #include "runtime.h"
 
-enum { WAITERS = 100, ROUNDS = 300 };
+enum { WAITERS = 100, ROUNDS = 300, PASSES = 20000 };
 
 struct shared {
     weft_event event, back;
@@ -225,6 +225,49 @@ static void test_event_ping_pong_loses_no_set(void **state)
     wt_over_workers(ping_pong, NULL);
 }
 
+struct passing {
+    weft_event object;
+    _Atomic(int) round, done;
+};
+
+static void *pass_by(void *arg)
+{
+    struct passing *p = arg;
+    for (int i = 1; i <= wt_scaled(PASSES); i++) {
+        while (wf_load_acquire(&p->round) != i) /* ORDER(passing): pairs with catch_it. */
+            weft_yield();
+        CHECK_INT(weft_event_set(&p->object), 0);
+        wf_store_release(&p->done, i); /* ORDER(passing): pairs with catch_it. */
+    }
+    return NULL;
+}
+
+/* Goes on in the moment in which the other one is about to leave, and then nothing may be written to the object. */
+static void catch_it(struct passing *p, int round)
+{
+    p->object = (weft_event)WEFT_EVENT_INIT;
+    wf_store_release(&p->round, round); /* ORDER(passing): pairs with pass_by. */
+    while (weft_event_is_set(&p->object) == 0)
+        ;
+    CHECK_INT(weft_event_wait(&p->object), 0);
+    volatile uint64_t *gone = &p->object.opaque[0];
+    *gone = UINT64_MAX;
+    while (wf_load_acquire(&p->done) != round) /* ORDER(passing): pairs with pass_by. */
+        weft_yield();
+    CHECK(*gone == UINT64_MAX);
+}
+
+static void test_event_is_left_alone_once_a_waiter_may_pass(void **state)
+{
+    (void)state;
+    struct passing p = {.done = 0};
+    wt_thread *thread = wt_thread_start(pass_by, &p);
+    for (int i = 1; i <= wt_scaled(PASSES); i++)
+        catch_it(&p, i);
+    wt_thread_join(thread);
+    wt_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_event_deadline_ends_the_wait),
         cmocka_unit_test(test_event_may_go_as_soon_as_wait_returns),
         cmocka_unit_test(test_event_ping_pong_loses_no_set),
+        cmocka_unit_test(test_event_is_left_alone_once_a_waiter_may_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
