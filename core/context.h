@@ -32,7 +32,11 @@ typedef struct wf_context_frame {
 
 wf_context_frame wf_context_top_frame(const void *sp);
 
-/* Control words of floating point: store those in force, put those given in force. `words` has room for 8. */
+/* A return address as it was found on a stack, without its signature (aarch64 with pointer authentication). */
+const void *wf_context_strip(const void *return_address);
+
+/* Control words of floating point, with their sticky exception flags (those of SSE on x86-64): store those in force, put those
+ * given in force. `words` has room for 8. */
 void wf_fpenv_save(uint32_t *words);
 void wf_fpenv_load(const uint32_t *words);
 

@@ -32,6 +32,11 @@ void *wf_context_make(void *top, void (*entry)(void *arg, void *value), void *ar
     return context;
 }
 
+const void *wf_context_strip(const void *return_address)
+{
+    return return_address;
+}
+
 wf_context_frame wf_context_top_frame(const void *sp)
 {
     const saved *context = sp;

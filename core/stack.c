@@ -28,6 +28,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/futex.h"
 #include "core/lock.h"
 #include "core/stack_tools.h"
 #include "core/syscall.h"
@@ -164,12 +165,14 @@ static int64_t read_mprotect_budget(void)
 
 /* ---- guards ---- */
 
+/* An emulated kernel may say yes to advice that it does not know and do nothing (qemu-user), so it is also asked to read there. */
 static bool kernel_has_guards(void)
 {
     char *page = map(NULL, page_size(), 0);
     if (page == NULL)
         return false;
-    bool works = advise(page, page_size(), MADVISE_GUARD_INSTALL) == 0;
+    bool works = advise(page, page_size(), MADVISE_GUARD_INSTALL) == 0 &&
+                 wf_futex_wait((_Atomic(uint32_t) *)(void *)page, 1, 0) == -EFAULT;
     unmap(page, page_size());
     return works;
 }

@@ -1,10 +1,28 @@
 /* Context switch of aarch64 (AAPCS64). See core/context.h.
  *
- * The return address is signed with the stack pointer where the compiler's own functions sign theirs (paciasp/autiasp are no-ops
- * on older processors): it is signed against the sp it is saved at and authenticated against the same sp after the switch. */
+ * The return address is signed with the stack pointer, as the compilers do it (paciasp/autiasp are no-ops on older processors):
+ * it is signed against the caller's sp and authenticated against the same sp after the switch back. The keys are the process's,
+ * so a context may go on in another thread.
+ *
+ * Of the vector registers a callee saves the low halves of v8–v15 only, also where SVE is there. SME's streaming mode and ZA
+ * state belong to the thread: code that has them on must not suspend. No claim to GCS is made: a guarded control stack would
+ * have to be switched too. */
 #include "core/context_aarch64.h"
 
         .text
+
+/* Two registers to the stack and back, and where the unwinder finds the caller's. */
+        .macro  save first, second, offset
+        stp     \first, \second, [sp, #\offset]
+        .cfi_rel_offset \first, \offset
+        .cfi_rel_offset \second, \offset + 8
+        .endm
+
+        .macro  load first, second, offset
+        ldp     \first, \second, [sp, #\offset]
+        .cfi_restore \first
+        .cfi_restore \second
+        .endm
 
 /* void *wf_context_switch(void **save, void *to, void *value) */
         .globl  wf_context_switch
@@ -17,33 +35,29 @@ wf_context_switch:
         .cfi_window_save                /* DW_CFA_AARCH64_negate_ra_state */
         sub     sp, sp, #WF_CONTEXT_SIZE
         .cfi_adjust_cfa_offset WF_CONTEXT_SIZE
-        stp     x19, x20, [sp, #WF_CONTEXT_X19]
-        stp     x21, x22, [sp, #WF_CONTEXT_X21]
-        stp     x23, x24, [sp, #WF_CONTEXT_X23]
-        stp     x25, x26, [sp, #WF_CONTEXT_X25]
-        stp     x27, x28, [sp, #WF_CONTEXT_X27]
-        stp     x29, x30, [sp, #WF_CONTEXT_X29]
-        .cfi_rel_offset x29, WF_CONTEXT_X29
-        .cfi_rel_offset x30, WF_CONTEXT_X29 + 8
-        stp     d8, d9, [sp, #WF_CONTEXT_D8]
-        stp     d10, d11, [sp, #WF_CONTEXT_D10]
-        stp     d12, d13, [sp, #WF_CONTEXT_D12]
-        stp     d14, d15, [sp, #WF_CONTEXT_D14]
+        save    x19, x20, WF_CONTEXT_X19
+        save    x21, x22, WF_CONTEXT_X21
+        save    x23, x24, WF_CONTEXT_X23
+        save    x25, x26, WF_CONTEXT_X25
+        save    x27, x28, WF_CONTEXT_X27
+        save    x29, x30, WF_CONTEXT_X29
+        save    d8, d9, WF_CONTEXT_D8
+        save    d10, d11, WF_CONTEXT_D10
+        save    d12, d13, WF_CONTEXT_D12
+        save    d14, d15, WF_CONTEXT_D14
         mov     x9, sp
         str     x9, [x0]
         mov     sp, x1                  /* both stacks have the same layout here, so the CFI stays right */
-        ldp     x19, x20, [sp, #WF_CONTEXT_X19]
-        ldp     x21, x22, [sp, #WF_CONTEXT_X21]
-        ldp     x23, x24, [sp, #WF_CONTEXT_X23]
-        ldp     x25, x26, [sp, #WF_CONTEXT_X25]
-        ldp     x27, x28, [sp, #WF_CONTEXT_X27]
-        ldp     x29, x30, [sp, #WF_CONTEXT_X29]
-        .cfi_restore x29
-        .cfi_restore x30
-        ldp     d8, d9, [sp, #WF_CONTEXT_D8]
-        ldp     d10, d11, [sp, #WF_CONTEXT_D10]
-        ldp     d12, d13, [sp, #WF_CONTEXT_D12]
-        ldp     d14, d15, [sp, #WF_CONTEXT_D14]
+        load    x19, x20, WF_CONTEXT_X19
+        load    x21, x22, WF_CONTEXT_X21
+        load    x23, x24, WF_CONTEXT_X23
+        load    x25, x26, WF_CONTEXT_X25
+        load    x27, x28, WF_CONTEXT_X27
+        load    x29, x30, WF_CONTEXT_X29
+        load    d8, d9, WF_CONTEXT_D8
+        load    d10, d11, WF_CONTEXT_D10
+        load    d12, d13, WF_CONTEXT_D12
+        load    d14, d15, WF_CONTEXT_D14
         add     sp, sp, #WF_CONTEXT_SIZE
         .cfi_adjust_cfa_offset -WF_CONTEXT_SIZE
         hint    #29                     /* autiasp */
@@ -79,7 +93,6 @@ wf_context_prepare:
 wf_context_start:
         .cfi_startproc
         .cfi_undefined x30
-        hint    #36                     /* bti j */
         mov     x1, x0
         mov     x0, x20
         blr     x19

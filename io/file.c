@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/syscall.h"
 #include "io/call.h"
@@ -71,6 +72,12 @@ static ssize_t write_at(int fd, const void *buffer, size_t count, uint64_t offse
     return (ssize_t)done;
 }
 
+/* A ring would overlook the offset where there are none, and wait for what comes through the pipe. */
+static int check_offset(int fd, off_t offset)
+{
+    return offset < 0 ? -EINVAL : wf_syscall3(SYS_lseek, fd, 0, SEEK_CUR) == -ESPIPE ? -ESPIPE : 0;
+}
+
 WEFT_API ssize_t weft_read_until(int fd, void *buffer, size_t count, int64_t deadline)
 {
     return read_at(fd, buffer, count, POSITION, deadline);
@@ -93,7 +100,8 @@ WEFT_API ssize_t weft_write(int fd, const void *buffer, size_t count)
 
 WEFT_API ssize_t weft_pread_until(int fd, void *buffer, size_t count, off_t offset, int64_t deadline)
 {
-    return offset < 0 ? -EINVAL : read_at(fd, buffer, count, (uint64_t)offset, deadline);
+    int error = check_offset(fd, offset);
+    return error < 0 ? error : read_at(fd, buffer, count, (uint64_t)offset, deadline);
 }
 
 WEFT_API ssize_t weft_pread(int fd, void *buffer, size_t count, off_t offset)
@@ -103,7 +111,8 @@ WEFT_API ssize_t weft_pread(int fd, void *buffer, size_t count, off_t offset)
 
 WEFT_API ssize_t weft_pwrite_until(int fd, const void *buffer, size_t count, off_t offset, int64_t deadline)
 {
-    return offset < 0 ? -EINVAL : write_at(fd, buffer, count, (uint64_t)offset, deadline);
+    int error = check_offset(fd, offset);
+    return error < 0 ? error : write_at(fd, buffer, count, (uint64_t)offset, deadline);
 }
 
 WEFT_API ssize_t weft_pwrite(int fd, const void *buffer, size_t count, off_t offset)

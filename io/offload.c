@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 
+#include "core/alloc.h"
 #include "core/clock.h"
 #include "core/futex.h"
 #include "sched/waiters.h"
@@ -119,7 +119,7 @@ static void join_ended(void)
         struct thread *thread = wf_container_of(node, struct thread, node);
         wf_unlock(&pool.lock);
         pthread_join(thread->id, NULL); /* it is past its last statement */
-        free(thread);
+        wf_free(thread);
         wf_lock_take(&pool.lock);
     }
     wf_unlock(&pool.lock);
@@ -130,7 +130,7 @@ static bool start_thread(void)
 {
     int saved = errno;
     join_ended();
-    struct thread *thread = calloc(1, sizeof *thread);
+    struct thread *thread = wf_alloc(sizeof *thread);
     wf_lock_take(&pool.lock);
     bool started = thread != NULL && create_quiet(thread) == 0;
     if (started)
@@ -139,7 +139,7 @@ static bool start_thread(void)
         pool.threads--;
     wf_unlock(&pool.lock);
     if (!started)
-        free(thread);
+        wf_free(thread);
     errno = saved;
     return started;
 }
@@ -231,7 +231,7 @@ void wf_offload_stop(void)
         pthread_join(id, NULL);
         wf_lock_take(&pool.lock);
         wf_list_remove(&thread->node); /* from ended, where it put itself */
-        free(thread);
+        wf_free(thread);
     }
     pool.stopping = false;
     wf_unlock(&pool.lock);

@@ -1,4 +1,4 @@
-/* Running operations: start, wait, give up, complete. The word and the argument are in io/op.h. */
+/* Running operations: start, wait, give up, complete. The word and the argument are in io/op_word.h. */
 #include "io/op.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* weft_poll: readiness of several descriptors. poll(2) is asked first and last: the ring only says when to ask again. */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "core/clock.h"
 #include "core/syscall.h"
 #include "io/call.h"
@@ -39,9 +39,7 @@ static void close_set(struct poll_set *set)
     for (size_t i = 0; i < set->group.n; i++)
         if (set->group.entries[i] != NULL)
             wf_fd_leave(set->group.entries[i]);
-    int saved = errno;
-    free(set->allocated);
-    errno = saved;
+    wf_free(set->allocated);
 }
 
 static int allocate(struct poll_set *set, nfds_t n)
@@ -50,9 +48,7 @@ static int allocate(struct poll_set *set, nfds_t n)
     set->fds = set->few_fds;
     if (n <= FEW)
         return 0;
-    int saved = errno;
-    set->allocated = malloc(n * sizeof(wf_fd *) + (n + 1) * sizeof(struct pollfd));
-    errno = saved;
+    set->allocated = wf_alloc(n * sizeof(wf_fd *) + (n + 1) * sizeof(struct pollfd));
     if (set->allocated == NULL)
         return -ENOMEM;
     set->group.entries = set->allocated;

@@ -6,9 +6,9 @@
 #include "io/resolve.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "io/offload.h"
 #include "sched/waiters.h"
 #include "weft.h"
@@ -53,15 +53,13 @@ static void discard(wf_job *job)
     struct request *r = wf_container_of(job, struct request, job);
     if (r->list != NULL)
         freeaddrinfo(r->list);
-    free(r);
+    wf_free(r);
 }
 
 /* `first` and `second` bytes of text. */
 static struct request *new_request(void (*run)(wf_job *), size_t first, size_t second)
 {
-    int saved = errno;
-    struct request *r = calloc(1, sizeof *r + first + second);
-    errno = saved;
+    struct request *r = wf_alloc(sizeof *r + first + second);
     if (r == NULL)
         return NULL;
     r->job.run = run;

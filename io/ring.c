@@ -219,6 +219,7 @@ const struct wf_driver wf_ring_driver = {
     .open = wf_ring_open,
     .enter = wf_ring_enter,
     .close = wf_ring_close,
+    .abandon = wf_ring_abandon,
     .poll = poll_ring,
     .wait = wait_ring,
     .busy = is_busy,

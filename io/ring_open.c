@@ -10,11 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
+#include "core/alloc.h"
 #include "core/syscall.h"
 #include "io/ring.h"
 
@@ -175,7 +175,7 @@ exit_uring:
 int wf_ring_open(struct wf_worker *worker, const weft_config *config, char *why, size_t why_size)
 {
     int saved = errno;
-    wf_ring *ring = calloc(1, sizeof *ring);
+    wf_ring *ring = wf_alloc(sizeof *ring);
     int result = -ENOMEM;
     if (ring == NULL) {
         snprintf(why, why_size, "no memory for worker %u", worker->index);
@@ -183,7 +183,7 @@ int wf_ring_open(struct wf_worker *worker, const weft_config *config, char *why,
         ring->worker = worker;
         result = make(ring, config, why, why_size);
         if (result < 0)
-            free(ring);
+            wf_free(ring);
         else
             worker->source = ring;
     }
@@ -218,6 +218,14 @@ int wf_ring_enter(struct wf_worker *worker)
     return 0;
 }
 
+/* The queues are not mapped in the child (dontfork), so there is nothing else to give back. */
+void wf_ring_abandon(struct wf_worker *worker)
+{
+    wf_ring *ring = worker->source;
+    wf_syscall3(SYS_close, ring->uring.ring_fd, 0, 0);
+    wf_syscall3(SYS_close, ring->wakeup_fd, 0, 0);
+}
+
 void wf_ring_close(struct wf_worker *worker)
 {
     int saved = errno;
@@ -225,6 +233,6 @@ void wf_ring_close(struct wf_worker *worker)
     worker->source = NULL;
     io_uring_queue_exit(&ring->uring);
     wf_syscall3(SYS_close, ring->wakeup_fd, 0, 0);
-    free(ring);
+    wf_free(ring);
     errno = saved;
 }

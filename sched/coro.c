@@ -306,6 +306,23 @@ void wf_coro_each(void (*visit)(wf_coro *coro, void *arg), void *arg)
     }
 }
 
+void wf_coro_forget_all(void)
+{
+    /* relaxed, all of it: there is one thread. */
+    uint64_t extent = wf_load_relaxed(&space.extent);
+    space.lock = (wf_lock){0}; /* another thread of the parent may have held it */
+    space.free = NULL;
+    for (uint64_t offset = 0; offset < extent; offset += sizeof(wf_coro)) {
+        wf_coro *coro = (wf_coro *)(void *)(space.base + offset);
+        uint64_t life = wf_load_relaxed(&coro->life);
+        if ((life & LOW_MASK) != 0)
+            wf_store_relaxed(&coro->life, ((life >> HANDLE_BITS) + 1) << HANDLE_BITS);
+        coro->extra = NULL;
+        coro->link = space.free;
+        space.free = coro;
+    }
+}
+
 const char *wf_coro_name(const wf_coro *coro)
 {
     return coro->extra != NULL ? coro->extra->name : "";

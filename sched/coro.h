@@ -85,7 +85,7 @@ typedef struct wf_coro {
     _Atomic(void *) wait_object; /* what it waits on, for weft_dump and the search for cycles of joins */
     uint64_t wait_data[2];       /* belongs to the primitive: a channel element of up to 16 bytes, or its address */
     _Atomic(int64_t) deadline;   /* effective deadline of the present wait; WEFT_NEVER when none (sched/timer.c) */
-    _Atomic(uint64_t) op;        /* io: life of the operation in flight (io/op.h) */
+    _Atomic(uint64_t) op;        /* io: life of the operation in flight (io/op_word.h) */
     void *spawn_site;            /* return address of the spawning call */
 
     /* ---- line 2: rarely touched ---- */
@@ -138,6 +138,9 @@ bool wf_coro_unref(struct wf_worker *worker, const weft_t *handle); /* false: st
 /* Walk every block that was ever handed out, for dump, killall at stop and the debugger. The callback sees blocks of any
  * phase and must not keep the pointer without a reference. */
 void wf_coro_each(void (*visit)(wf_coro *coro, void *arg), void *arg);
+
+/* In the child of a fork: no coroutine of the parent can run here, so all handles become stale. */
+void wf_coro_forget_all(void);
 
 const char *wf_coro_name(const wf_coro *coro); /* never NULL */
 

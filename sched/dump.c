@@ -176,7 +176,7 @@ static bool take_frame(const char *low, const char *high, const void **frame, co
     if ((const char *)record[0] <= at) /* frames lie one above the other; 0 is the outermost one */
         record[0] = NULL;
     *frame = record[0];
-    *address = (const void *)((uintptr_t)record[1] & ((UINT64_C(1) << 48) - 1)); /* without its signature (aarch64) */
+    *address = wf_context_strip(record[1]);
     return *address != NULL;
 }
 

@@ -153,3 +153,8 @@ void wf_monitor_stop(void)
     pthread_join(monitor.thread, NULL);
     monitor.running = false;
 }
+
+void wf_monitor_forget(void)
+{
+    monitor.running = false;
+}

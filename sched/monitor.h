@@ -6,6 +6,9 @@
 int wf_monitor_start(void);
 void wf_monitor_stop(void);
 
+/* In the child of a fork: its thread does not exist here. */
+void wf_monitor_forget(void);
+
 /* A worker comes out of its park: the monitor has something to look at again. */
 void wf_monitor_notice(void);
 

@@ -84,8 +84,9 @@ static bool take(struct mutex *m, wf_coro *self, uintptr_t drop)
 {
     uintptr_t word = 0;
     do {
-        /* ORDER(mutex): pairs with release and wake_next: this section sees what the sections before it wrote. */
-        if (wf_cas_acquire(&m->word, &word, (word & ~drop) | (uintptr_t)self))
+        /* ORDER(mutex): acquire pairs with release and wake_next: this section sees what the sections before it wrote.
+         * ORDER(mutex-owner): release pairs with spin: a plain thread's block may be quite new. */
+        if (wf_cas_acq_rel(&m->word, &word, (word & ~drop) | (uintptr_t)self))
             return true;
     } while (owner_of(word) == NULL);
     return false;
@@ -102,7 +103,7 @@ static bool is_running(const wf_coro *coro)
 static bool spin(struct mutex *m, struct attempt *a)
 {
     for (int i = 0; i < SPINS; i++) {
-        uintptr_t word = wf_load_relaxed(&m->word); /* relaxed: take decides */
+        uintptr_t word = wf_load_acquire(&m->word); /* ORDER(mutex-owner): pairs with take: the owner's block. */
         if (owner_of(word) == NULL)
             return take(m, a->self, a->woken ? WOKEN : 0);
         if ((word & HANDOVER) || !is_running(owner_of(word)))

@@ -184,6 +184,11 @@ static wf_coro *take_pinned(wf_worker *self)
     return coro;
 }
 
+static bool has_arrivals(wf_worker *self)
+{
+    return wf_load_relaxed(&self->arrivals) != NULL || !wf_inbox_is_empty(&self->messages); /* relaxed: a hint */
+}
+
 /* What other threads sent to this worker: pinned coroutines, oldest first, and messages. */
 static void take_arrivals(wf_worker *self)
 {
@@ -242,7 +247,6 @@ static wf_coro *take_local(wf_worker *self)
         }
     }
     self->lifo_runs = 0;
-    take_arrivals(self);
     if (self->tick & 1) {
         coro = take_pinned(self);
         if (coro != NULL)
@@ -257,13 +261,18 @@ static wf_coro *take_local(wf_worker *self)
 }
 
 /* Is there something to run for others, and somebody who sleeps? */
-static inline void share(wf_worker *self)
+static inline bool could_share(wf_worker *self)
 {
     if (wf_rt.count == 1)
-        return;
+        return false;
     /* relaxed: our own queue is not lost if this is missed; we look again at the next dispatch. */
     uint32_t counts = wf_load_relaxed(&wf_rt.idle.counts);
-    if (wf_idle_idle(counts) != 0 && wf_idle_searching(counts) == 0 && wf_runq_count(&self->runq) != 0)
+    return wf_idle_idle(counts) != 0 && wf_idle_searching(counts) == 0 && wf_runq_count(&self->runq) != 0;
+}
+
+static inline void share(wf_worker *self)
+{
+    if (could_share(self))
         wf_queue_wake_one(self);
 }
 
@@ -280,37 +289,46 @@ static void defer(wf_coro *coro)
     put_shared(coro, coro, 1);
 }
 
-static wf_coro *next_for(wf_worker *self, const wf_coro *ended)
+static wf_coro *next_of(wf_worker *self)
 {
-    for (;;) {
-        self->tick++;
-        wf_coro *coro = NULL;
-        if (self->tick % TURN == 0)
-            coro = take_turn(self);
-        if (coro == NULL)
-            coro = take_local(self);
-        if (coro == NULL)
-            return NULL;
+    self->tick++;
+    wf_coro *coro = NULL;
+    if (self->tick % TURN == 0)
+        coro = take_turn(self);
+    take_arrivals(self);
+    if (coro == NULL)
+        coro = take_local(self);
+    if (coro != NULL)
         share(self);
-        if (coro->stack != NULL)
-            return coro;
-        if (ended != NULL && ended->stack_class == coro->stack_class && !(ended->flags & WF_CORO_SECRET))
-            return coro;
-        if (wf_coro_bind(self, coro))
-            return coro;
-        defer(coro);
-        return NULL;
-    }
+    return coro;
+}
+
+static wf_coro *with_stack(wf_worker *self, wf_coro *coro)
+{
+    if (coro == NULL || coro->stack != NULL || wf_coro_bind(self, coro))
+        return coro;
+    defer(coro);
+    return NULL;
 }
 
 wf_coro *wf_queue_next(wf_worker *self)
 {
-    return next_for(self, NULL);
+    return with_stack(self, next_of(self));
 }
 
 wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended)
 {
-    return next_for(self, ended);
+    wf_coro *coro = next_of(self);
+    bool fits = coro != NULL && coro->stack_class == ended->stack_class && !(ended->flags & WF_CORO_SECRET);
+    return fits && coro->stack == NULL ? coro : with_stack(self, coro);
+}
+
+wf_coro *wf_queue_next_quick(wf_worker *self)
+{
+    if ((self->tick + 1) % TURN == 0 || has_arrivals(self) || could_share(self))
+        return NULL;
+    self->tick++;
+    return with_stack(self, take_local(self));
 }
 
 /* ---- searching, from the worker's own stack ---- */
@@ -331,19 +349,11 @@ static wf_coro *steal(wf_worker *self)
     return NULL;
 }
 
-static wf_coro *with_stack(wf_worker *self, wf_coro *coro)
-{
-    if (coro == NULL || coro->stack != NULL || wf_coro_bind(self, coro))
-        return coro;
-    defer(coro);
-    wf_rt.driver->wait(self, wf_clock_now() + WEFT_MILLISECOND); /* stacks come back at the pace of other coroutines */
-    return NULL;
-}
-
 /* One look everywhere but at the others. */
 static wf_coro *look(wf_worker *self)
 {
     wf_coro *coro = take_turn(self);
+    take_arrivals(self);
     if (coro == NULL)
         coro = take_local(self);
     return coro;
@@ -401,7 +411,11 @@ wf_coro *wf_queue_search(wf_worker *self)
         if (self->searching)
             coro = spin(self);
     }
-    return with_stack(self, coro);
+    bool found_one = coro != NULL;
+    coro = with_stack(self, coro);
+    if (found_one && coro == NULL)
+        wf_rt.driver->wait(self, wf_clock_now() + WEFT_MILLISECOND); /* stacks come back at the pace of other coroutines */
+    return coro;
 }
 
 bool wf_queue_has_work(wf_worker *self)
@@ -409,7 +423,7 @@ bool wf_queue_has_work(wf_worker *self)
     /* relaxed: the caller has fenced (sched/idle.h). */
     if (wf_load_relaxed(&wf_rt.shared_count) != 0 || self->pinned_head != NULL || wf_load_relaxed(&self->lifo) != NULL)
         return true;
-    if (wf_load_relaxed(&self->arrivals) != NULL || !wf_inbox_is_empty(&self->messages))
+    if (has_arrivals(self))
         return true;
     for (unsigned i = 0; i < wf_rt.count; i++)
         if (wf_runq_count(&wf_rt.workers[i]->runq) != 0)

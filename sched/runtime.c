@@ -233,6 +233,7 @@ static int set_up(const weft_config *config)
         wf_rt.count = WF_WORKERS_MAX;
     wf_rt.default_class = wf_stack_class(wf_rt.config.stack_size);
     wf_fpenv_save(wf_rt.fpenv);
+    wf_fork_install();
     error = wf_coro_space_init();
     if (error != 0) {
         wf_complain("cannot start: no address space for control blocks (64 MiB at least): raise RLIMIT_AS");

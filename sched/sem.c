@@ -147,12 +147,13 @@ int weft_sem_post(weft_sem *sem)
         if (word & WAITERS) {
             if (hand_over(s))
                 return 0;
-        } else if (word >= most) {
-            return -EOVERFLOW;
-        } else if (wf_cas_release(&s->word, &word, word + ONE)) {
-            /* ORDER(sem): pairs with take. */
-            return 0;
+            continue;
         }
+        if (word >= most)
+            return -EOVERFLOW;
+        /* ORDER(sem): pairs with take. */
+        if (wf_cas_release(&s->word, &word, word + ONE))
+            return 0;
     }
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/fiber.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
@@ -71,7 +72,9 @@ static int apply_options(wf_coro *coro, const weft_spawn_options *options)
 /* NEW and delayed: it waits, without a stack, for its timer or a kill. */
 static void start_later(wf_coro *coro, int64_t delay)
 {
+    int64_t now = wf_clock_now();
     int64_t when = weft_after(delay);
+    wf_store_relaxed(&coro->wait_since_ms, (uint32_t)(now / WEFT_MILLISECOND)); /* relaxed: for weft_dump */
     wf_store_relaxed(&coro->wait_kind, WF_WAIT_SLEEP); /* relaxed: for weft_dump */
     wf_store_seq_cst(&coro->deadline, when);           /* ORDER(timer-deadline): pairs with fire in sched/timer.c. */
     coro->wake_value = 0;
@@ -168,6 +171,8 @@ static void run(wf_coro *self)
         self->flags |= WF_CORO_STARTED;
         result = self->fn(arg);
     }
+    if (wf_worker_self() == NULL)
+        wf_die("the child of a fork returned from the coroutine in which it was made; it must exec or _exit");
     self->shield = 1; /* what follows may block */
     if (self->extra != NULL) {
         wf_cleanup_run_all(self);

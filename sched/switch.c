@@ -108,7 +108,7 @@ static inline void dispatch(wf_worker *self, wf_coro *coro)
 void wf_leave(wf_coro *coro, enum wf_leave leave, unsigned bits, wf_lock *lock)
 {
     wf_worker *self = wf_worker_self();
-    wf_coro *next = wf_queue_next(self);
+    wf_coro *next = lock == NULL ? wf_queue_next(self) : wf_queue_next_quick(self);
     if (next == NULL && leave == WF_LEAVE_YIELD)
         return; /* nobody else to run */
     self->left = coro;

@@ -167,3 +167,8 @@ int wf_worker_start(wf_worker *worker)
     return -pthread_create(&worker->thread, NULL, worker_main, worker);
 }
 
+
+void wf_worker_forget(void)
+{
+    this_worker = NULL;
+}

@@ -120,6 +120,10 @@ static inline void wf_count(_Atomic(uint64_t) *counter, uint64_t n)
     wf_store_relaxed(counter, wf_load_relaxed(counter) + n); /* relaxed: statistics */
 }
 
+/* fork.c: see to it that the child of a fork starts without a runtime. What it calls to forget the parent's: */
+void wf_fork_install(void);
+void wf_worker_forget(void);
+
 /* The calling thread's worker, NULL on a plain thread. Never inlined, so that no compiler keeps the address of the thread-local
  * variable across a suspension (DESIGN: errno and TLS). Call it again after anything that may suspend. */
 wf_worker *wf_worker_self(void);
@@ -133,6 +137,11 @@ void wf_queue_put(wf_worker *self, wf_coro *coro, bool next);
 /* The next coroutine to run on this worker, with a stack bound, from its own queues and, every so often, from the shared queue
  * and the event source. NULL: look elsewhere, from the worker's own stack. */
 wf_coro *wf_queue_next(wf_worker *self);
+
+/* As wf_queue_next, for a coroutine that suspends with a lock held: pops, and nothing else. No system call, no completion, message
+ * or timer is handled under the lock (their handlers may want the same one). When something of the kind is due it returns NULL, and
+ * the worker's own stack sees to it. */
+wf_coro *wf_queue_next_quick(wf_worker *self);
 
 /* As wf_queue_next, for a coroutine that has ended: one that has not run yet may be returned without a stack, when it can take
  * over the one of `ended`. */

@@ -67,11 +67,18 @@ static bool is_harmless(int code)
     return false;
 }
 
+/* Scripts may contain "</a>"; HTML 4 forbade it, and the parser says so. */
+static bool is_in_script(const xmlError *error)
+{
+    const htmlParserCtxt *parser = error->ctxt;
+    return parser && parser->name && strcasecmp((const char *)parser->name, "script") == 0;
+}
+
 static void note_error(void *context, xmlErrorPtr error)
 {
     struct search *search = context;
     struct html_report *report = search->report;
-    if (error->level < XML_ERR_ERROR || is_harmless(error->code) || report->errors++ > 0)
+    if (error->level < XML_ERR_ERROR || is_harmless(error->code) || is_in_script(error) || report->errors++ > 0)
         return;
     report->first_line = error->line;
     snprintf(report->first, sizeof report->first, "%s", error->message ? error->message : "unknown");

@@ -1,4 +1,5 @@
-/* weft_chan: rendezvous and buffered, order, exact sums among many, closing, kill and deadlines, small and large elements. */
+/* weft_chan: rendezvous and buffered, order, exact sums among many, closing, kill and deadlines, small and large
+ * elements. */
 #include <string.h>
 
 #include "runtime.h"

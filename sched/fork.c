@@ -1,0 +1,40 @@
+/* fork(2): the child has one thread and none of the workers, so the runtime is off there, and may be started anew.
+ *
+ * What the parent's runtime left in the child's memory is given up: its coroutines can never run again, so their handles become
+ * stale (-ESRCH); its rings were not inherited (they are mapped dontfork), and their descriptors are closed. The memory of
+ * stacks and workers is not freed: the child may stand on one of those stacks, because fork in a coroutine is allowed. It may
+ * call anything there, exec, _exit, even start a runtime of its own, but not return from the coroutine's body.
+ */
+#include <pthread.h>
+
+#include "sched/monitor.h"
+#include "sched/worker.h"
+
+static void in_child(void)
+{
+    /* relaxed, all of it: there is one thread. */
+    if (wf_load_relaxed(&wf_rt.phase) == WF_RUNTIME_OFF)
+        return;
+    for (unsigned i = 0; wf_rt.workers != NULL && i < wf_rt.count; i++)
+        if (wf_rt.workers[i] != NULL && wf_rt.workers[i]->source != NULL && wf_rt.driver->abandon != NULL)
+            wf_rt.driver->abandon(wf_rt.workers[i]);
+    wf_worker_forget();
+    wf_monitor_forget();
+    wf_coro_forget_all();
+    wf_rt.workers = NULL;
+    wf_rt.count = 0;
+    wf_rt.foreign_base = wf_load_relaxed(&wf_rt.foreign_spawned);
+    wf_store_relaxed(&wf_rt.foreign, 0);
+    wf_store_relaxed(&wf_rt.phase, WF_RUNTIME_OFF);
+}
+
+static void install(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+void wf_fork_install(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install);
+}

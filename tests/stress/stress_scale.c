@@ -1,0 +1,246 @@
+/* Scale: a hundred thousand coroutines asleep at once, as many killed in their sleep, as many timers on one tick while others
+ * do I/O. None is lost, memory comes back, I/O goes on. --full: a million asleep and killed. Prints what they cost. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+/* What a sanitizer leaves of it: memory with a shadow tells nothing, and ThreadSanitizer aborts at 8,128 threads and fibers. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FIBERS_MAX 3000
+#endif
+#if __has_feature(address_sanitizer)
+#define MEMORY_TELLS 0
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_TELLS 0
+#endif
+#ifdef FIBERS_MAX
+#define MEMORY_TELLS 0
+#else
+#define FIBERS_MAX INT32_MAX
+#endif
+#ifndef MEMORY_TELLS
+#define MEMORY_TELLS 1
+#endif
+
+enum {
+    MANY = 100000,
+    MILLION = 1000000,
+    BLOCK_BYTES = 192,
+    SLACK_KIB = 8192,
+    EACH_MOST = 49 * 1024 / 10, /* one page of stack, a block, an eighth of a page of page tables, and a little */
+};
+
+static bool full;
+
+/* How many: a hundred thousand, a million with --full, fewer under a sanitizer. */
+static int many(void)
+{
+    int n = wt_scaled(full ? MILLION : MANY);
+    return n < FIBERS_MAX ? n : FIBERS_MAX;
+}
+
+/* ---- memory ---- */
+
+/* KiB of a line of /proc/self/status. */
+static int64_t status_kib(const char *name)
+{
+    char line[200];
+    long long kib = -1;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            sscanf(line + strlen(name), " %lld", &kib);
+    if (status != NULL)
+        fclose(status);
+    return kib;
+}
+
+/* Resident memory and page tables. */
+static int64_t memory_kib(void)
+{
+    return status_kib("VmRSS:") + status_kib("VmPTE:");
+}
+
+/* Control blocks are kept for ever by design; all else must be back. */
+static void check_memory_is_back(int64_t before_kib, int n)
+{
+    int64_t kept_kib = memory_kib() - before_kib;
+    print_message("%u workers, %d coroutines: %lld KiB kept, of which blocks %lld KiB\n", wt_workers(), n,
+                  (long long)kept_kib, (long long)n * BLOCK_BYTES / 1024);
+    CHECK(!MEMORY_TELLS || kept_kib < (int64_t)n * BLOCK_BYTES / 1024 + SLACK_KIB);
+}
+
+/* ---- asleep ---- */
+
+struct crowd {
+    int n;
+    weft_t **ts;
+    int64_t until;   /* when they wake */
+    int expected;    /* what their sleep returns */
+    int64_t before_kib;
+    _Atomic(int) asleep, awake, wrong;
+};
+
+static void *sleep_in_the_crowd(void *arg)
+{
+    struct crowd *crowd = arg;
+    wf_fetch_add_relaxed(&crowd->asleep, 1); /* relaxed, as all below: counters */
+    int result = weft_sleep_until(crowd->until);
+    wf_fetch_add_relaxed(&crowd->awake, 1);
+    if (result != crowd->expected || (result == 0 && weft_now() < crowd->until))
+        wf_fetch_add_relaxed(&crowd->wrong, 1);
+    return NULL;
+}
+
+static void spawn_crowd(struct crowd *crowd)
+{
+    for (int i = 0; i < crowd->n; i++)
+        if (!CHECK((crowd->ts[i] = weft_spawn(sleep_in_the_crowd, crowd)) != NULL))
+            abort();
+    while (wf_load_relaxed(&crowd->asleep) < crowd->n) /* relaxed: a counter */
+        weft_sleep(WEFT_MILLISECOND);
+}
+
+static void join_crowd(struct crowd *crowd)
+{
+    for (int i = 0; i < crowd->n; i++)
+        CHECK_INT(weft_join(crowd->ts[i], NULL), 0);
+    CHECK_INT(crowd->awake, crowd->n);
+    CHECK_INT(crowd->wrong, 0);
+}
+
+static void *sleep_and_wake(void *arg)
+{
+    struct crowd *crowd = arg;
+    int64_t began = weft_now();
+    spawn_crowd(crowd);
+    int64_t spawned = weft_now();
+    int64_t each = (memory_kib() - crowd->before_kib) * 1024 / crowd->n;
+    CHECK_INT(wf_load_relaxed(&crowd->awake), 0); /* relaxed: all at once, or the figure means nothing */
+    CHECK(!MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
+    join_crowd(crowd);
+    print_message("%u workers: %d asleep at once after %lld ms, %lld bytes each (resident and page tables), all up %lld ms late\n",
+                  wt_workers(), crowd->n, (long long)((spawned - began) / WEFT_MILLISECOND), (long long)each,
+                  (long long)((weft_now() - crowd->until) / WEFT_MILLISECOND));
+    return NULL;
+}
+
+static void *kill_asleep(void *arg)
+{
+    struct crowd *crowd = arg;
+    spawn_crowd(crowd);
+    int64_t began = weft_now();
+    CHECK_INT(weft_killall(crowd->ts, (size_t)crowd->n), 0);
+    join_crowd(crowd);
+    print_message("%u workers: %d killed and joined in %lld ms\n", wt_workers(), crowd->n,
+                  (long long)((weft_now() - began) / WEFT_MILLISECOND));
+    return NULL;
+}
+
+/* Twice: what the second round keeps, it keeps for ever. */
+static void over_one_and_two_workers(weft_fn *body, int64_t sleep_ns, int expected)
+{
+    struct crowd crowd = {.n = many(), .expected = expected};
+    crowd.ts = calloc((size_t)crowd.n, sizeof *crowd.ts);
+    assert_non_null(crowd.ts);
+    memset(crowd.ts, 1, (size_t)crowd.n * sizeof *crowd.ts); /* resident before the first look at the memory */
+    int64_t before_kib = memory_kib();
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        crowd.asleep = crowd.awake = crowd.wrong = 0;
+        crowd.before_kib = memory_kib();
+        crowd.until = weft_after(sleep_ns);
+        wt_run(workers, body, &crowd);
+        check_memory_is_back(before_kib, crowd.n);
+    }
+    free(crowd.ts);
+    wt_finish();
+}
+
+static void test_scale_all_asleep_at_once_wake_and_leave_nothing(void **state)
+{
+    (void)state;
+    over_one_and_two_workers(sleep_and_wake, (full ? 30 : 3) * WEFT_SECOND, 0);
+}
+
+static void test_scale_all_killed_in_their_sleep_end_once(void **state)
+{
+    (void)state;
+    over_one_and_two_workers(kill_asleep, 1000 * WEFT_SECOND, -ECANCELED);
+}
+
+/* ---- timers on one tick, beside I/O ---- */
+
+struct pingpong {
+    struct crowd *crowd;
+    int fds[2];
+    int rounds, during; /* hops there and back; those of them while timers fired */
+};
+
+static void *pong(void *arg)
+{
+    struct pingpong *p = arg;
+    char byte;
+    while (weft_recv(p->fds[1], &byte, 1, 0) == 1)
+        CHECK_INT(weft_send(p->fds[1], &byte, 1, 0), 1);
+    return NULL;
+}
+
+static void *ping(void *arg)
+{
+    struct pingpong *p = arg;
+    struct crowd *crowd = p->crowd;
+    char byte = 'x';
+    int awake;
+    do {
+        CHECK_INT(weft_send(p->fds[0], &byte, 1, 0), 1);
+        CHECK_INT(weft_recv(p->fds[0], &byte, 1, 0), 1);
+        p->rounds++;
+        awake = wf_load_relaxed(&crowd->awake); /* relaxed: a counter */
+        p->during += awake > 0 && awake < crowd->n;
+    } while (awake < crowd->n);
+    CHECK_INT(weft_shutdown(p->fds[0], SHUT_RDWR), 0);
+    return NULL;
+}
+
+static void *fire_on_one_tick(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct pingpong p = {.crowd = crowd};
+    CHECK_INT(weft_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.fds), 0);
+    spawn_crowd(crowd);
+    weft_t *pinger = weft_spawn(ping, &p);
+    weft_t *ponger = weft_spawn(pong, &p);
+    CHECK_INT(weft_join(pinger, NULL), 0);
+    CHECK_INT(weft_join(ponger, NULL), 0);
+    join_crowd(crowd);
+    print_message("%u workers: %d timers on one tick took %lld ms; %d rounds of I/O, %d of them while timers fired\n", wt_workers(),
+                  crowd->n, (long long)((weft_now() - crowd->until) / WEFT_MILLISECOND), p.rounds, p.during);
+    CHECK(p.rounds > 100);
+    CHECK(p.during >= 2);
+    CHECK_INT(weft_close(p.fds[0]), 0);
+    CHECK_INT(weft_close(p.fds[1]), 0);
+    return NULL;
+}
+
+static void test_scale_timers_on_one_tick_let_io_go_on(void **state)
+{
+    (void)state;
+    over_one_and_two_workers(fire_on_one_tick, (full ? 30 : 3) * WEFT_SECOND, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scale_all_asleep_at_once_wake_and_leave_nothing),
+        cmocka_unit_test(test_scale_all_killed_in_their_sleep_end_once),
+        cmocka_unit_test(test_scale_timers_on_one_tick_let_io_go_on),
+    };
+    full = argc > 1 && strcmp(argv[1], "--full") == 0;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
