@@ -35,6 +35,8 @@ endif()
 
 add_library(weft_hardening INTERFACE)
 flag_if_known(weft_hardening -fstack-protector-strong)
+# Calls from one public function to another are direct and may be inlined: nobody interposes single functions of weft.
+flag_if_known(weft_hardening -fno-semantic-interposition)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
     # Indirect branch tracking, but no shadow stack: switching stacks without telling the kernel breaks one.
     target_compile_options(weft_hardening INTERFACE -fcf-protection=branch)

@@ -3,10 +3,10 @@
 #ifndef WF_CORE_FIBER_ASAN_H
 #define WF_CORE_FIBER_ASAN_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #define WF_SWITCHES_STACKS
 

@@ -4,9 +4,9 @@
 #ifndef WF_CORE_FIBER_TSAN_H
 #define WF_CORE_FIBER_TSAN_H
 
+#include <sanitizer/tsan_interface.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sanitizer/tsan_interface.h>
 
 #define WF_SWITCHES_STACKS __attribute__((noinline, no_sanitize("thread")))
 
@@ -28,7 +28,8 @@ static inline void wf_fiber_thread(void **words)
 }
 
 /* Not instrumented either, lest it enter on one fiber and return on another. */
-__attribute__((no_sanitize("thread"))) static inline void wf_fiber_leave(void **from, void **to, const void *to_base, size_t to_size, bool ends)
+__attribute__((no_sanitize("thread"))) static inline void wf_fiber_leave(void **from, void **to, const void *to_base,
+                                                                         size_t to_size, bool ends)
 {
     (void)from, (void)to_base, (void)to_size, (void)ends;
     __tsan_switch_to_fiber(to[0], 0);

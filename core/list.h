@@ -10,7 +10,7 @@ typedef struct wf_list {
     struct wf_list *prev;
 } wf_list;
 
-#define wf_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define wf_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void wf_list_init(wf_list *head)
 {

@@ -23,7 +23,8 @@ ssize_t wf_call_attempt(const wf_call *call)
 }
 
 /* Run one entry while standing in the descriptor's line. False: the descriptor is being closed. */
-static bool run_in_line(const struct io_uring_sqe *sqe, wf_fd *entry, wf_coro *self, int fd, int64_t deadline, int *result)
+static bool run_in_line(const struct io_uring_sqe *sqe, wf_fd *entry, wf_coro *self, int fd, int64_t deadline,
+                        int *result)
 {
     if (wf_fd_join(entry, self) < 0)
         return false;
@@ -32,7 +33,8 @@ static bool run_in_line(const struct io_uring_sqe *sqe, wf_fd *entry, wf_coro *s
     return true;
 }
 
-/* The kernel gave up on waiting (it does after some retries), or will not wait for this kind of file: wait for it to be ready. */
+/* The kernel gave up on waiting (it does after some retries), or will not wait for this kind of file: wait for it to
+ * be ready. */
 static bool wait_ready(const wf_call *call, wf_fd *entry, wf_coro *self, int64_t deadline, int *result)
 {
     struct io_uring_sqe sqe = {0};

@@ -1,8 +1,8 @@
-/* One call on one descriptor, however it is made: through the ring on a coroutine, by waiting in ppoll on a plain thread, at
- * once where the program set O_NONBLOCK.
+/* One call on one descriptor, however it is made: through the ring on a coroutine, by waiting in ppoll on a plain
+ * thread, at once where the program set O_NONBLOCK.
  *
- * A public function describes the call twice: as an entry for the ring, and as the system call that a thread would make. Then
- * wf_call decides.
+ * A public function describes the call twice: as an entry for the ring, and as the system call that a thread would
+ * make. Then wf_call decides.
  */
 #ifndef WF_IO_CALL_H
 #define WF_IO_CALL_H
@@ -14,28 +14,28 @@
 /* What the system call does when it cannot go on. */
 enum wf_call_kind {
     WF_CALL_DONTWAIT, /* has MSG_DONTWAIT among its flags: -EAGAIN */
-    WF_CALL_NOWAIT,   /* preadv2 and pwritev2: blocks; with RWF_NOWAIT in args[5] -EAGAIN, or -EOPNOTSUPP where a file lacks that */
-    WF_CALL_BLOCKS,   /* blocks, unless the descriptor is O_NONBLOCK */
+    WF_CALL_NOWAIT, /* preadv2 and pwritev2: blocks; with RWF_NOWAIT in args[5] -EAGAIN, or -EOPNOTSUPP where a file lacks that */
+    WF_CALL_BLOCKS, /* blocks, unless the descriptor is O_NONBLOCK */
 };
 
 typedef struct wf_call {
     int fd;
-    short events;           /* what a thread waits for: POLLIN or POLLOUT */
+    short events; /* what a thread waits for: POLLIN or POLLOUT */
     enum wf_call_kind kind;
-    bool eager;             /* try the system call before the ring (DONTWAIT only): it nearly always goes through */
-    bool dontwait;          /* the caller asked for MSG_DONTWAIT: the system call is all there is */
-    bool writes;            /* could raise SIGPIPE */
-    size_t wanted;          /* a receive: what fills its buffer; 0: unknown */
+    bool eager;    /* try the system call before the ring (DONTWAIT only): it nearly always goes through */
+    bool dontwait; /* the caller asked for MSG_DONTWAIT: the system call is all there is */
+    bool writes;   /* could raise SIGPIPE */
+    size_t wanted; /* a receive: what fills its buffer; 0: unknown */
     struct io_uring_sqe sqe;
-    long nr;                /* the system call */
+    long nr; /* the system call */
     long args[6];
 } wf_call;
 
 /* Make the call. What it returns, -errno, -ECANCELED or -ETIMEDOUT. */
 ssize_t wf_call_run(wf_call *call, int64_t deadline);
 
-/* The same for an entry that has no descriptor to wait on, or none that could be closed under it (openat, statx): `nr` and `args` are what a
- * thread does. */
+/* The same for an entry that has no descriptor to wait on, or none that could be closed under it (openat, statx):
+ * `nr` and `args` are what a thread does. */
 ssize_t wf_call_run_detached(wf_call *call);
 
 /* The system call, once. */

@@ -241,7 +241,8 @@ static void end_calls(wf_fd *entry, wf_coro *self)
     wf_unlock(&entry->lock);
 }
 
-/* 0: nobody is in it, and it is RELEASING now. 1: somebody is, and it is CLOSING now. -EBADF: somebody else closes it. */
+/* 0: nobody is in it, and it is RELEASING now. 1: somebody is, and it is CLOSING now. -EBADF: somebody else closes
+ * it. */
 static int begin_close(wf_fd *entry)
 {
     for (unsigned turn = 0;; turn++) {

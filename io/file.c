@@ -55,7 +55,8 @@ static ssize_t write_once(int fd, const char *data, size_t count, uint64_t offse
     return wf_call_run(&call, deadline);
 }
 
-/* As write(2) on a blocking descriptor: goes on after a short write. A ring writes to a pipe or socket what there is room for. */
+/* As write(2) on a blocking descriptor: goes on after a short write. A ring writes to a pipe or socket what there is
+ * room for. */
 static ssize_t write_at(int fd, const void *buffer, size_t count, uint64_t offset, int64_t deadline)
 {
     const char *data = buffer;

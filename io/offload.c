@@ -22,15 +22,15 @@ struct thread {
 static struct {
     wf_lock lock;
     /* lock: */
-    wf_list queue;            /* jobs, oldest first */
+    wf_list queue; /* jobs, oldest first */
     size_t queued;
-    wf_list running;          /* threads */
-    wf_list ended;            /* threads that nobody has joined yet */
-    unsigned threads;         /* on running */
-    unsigned idle;            /* of those, asleep on `call` or about to look at the queue */
+    wf_list running;  /* threads */
+    wf_list ended;    /* threads that nobody has joined yet */
+    unsigned threads; /* on running */
+    unsigned idle;    /* of those, asleep on `call` or about to look at the queue */
     bool stopping;
     /* any (atomic): */
-    _Atomic(uint32_t) call;   /* futex: changes with every job that is queued, and at the stop */
+    _Atomic(uint32_t) call; /* futex: changes with every job that is queued, and at the stop */
 } pool;
 
 /* ---- threads ---- */
@@ -125,7 +125,8 @@ static void join_ended(void)
     wf_unlock(&pool.lock);
 }
 
-/* One more thread, which was counted already. The new thread waits for the lock, so its record is complete when it looks. */
+/* One more thread, which was counted already. The new thread waits for the lock, so its record is complete when it
+ * looks. */
 static bool start_thread(void)
 {
     int saved = errno;

@@ -5,12 +5,13 @@
 
 #include "io/ring.h"
 
-/* Submit when so many entries are prepared, else when the worker looks at its ring (every 61st dispatch) or runs out of work. 16
- * share one system call of some 200 ns; more saves next to nothing and only makes the first of them wait. */
+/* Submit when so many entries are prepared, else when the worker looks at its ring (every 61st dispatch) or runs out
+ * of work. 16 share one system call of some 200 ns; more saves next to nothing and only makes the first of them wait.
+ *  */
 enum { BATCH = 16 };
 
 /* wf_coro.wait_data[1] of a coroutine in wf_op_poll; on the ring's thread only. */
-enum { POLL_LEFT = 0xffffffff }; /* completions that have not come yet */
+enum { POLL_LEFT = 0xffffffff };                         /* completions that have not come yet */
 static const uint64_t POLL_ENDED = UINT64_C(1) << 32;    /* one has come: the others are being cancelled */
 static const uint64_t POLL_BUILDING = UINT64_C(1) << 33; /* not all entries are prepared yet */
 
@@ -107,7 +108,8 @@ static void give_up(wf_coro *self, uint64_t ticket, uint16_t home, unsigned kind
     wf_wait_ticket_firm(self, WF_WAIT_IO_CANCEL, object);
 }
 
-/* Wait for the operation that was started with this ticket in the ring of worker `home`. 0, or what ended the wait early. */
+/* Wait for the operation that was started with this ticket in the ring of worker `home`. 0, or what ended the wait
+ * early. */
 static int await(wf_coro *self, uint64_t ticket, uint16_t home, unsigned kind, void *object, int64_t deadline)
 {
     int ended = wf_wait_ticket(self, WF_WAIT_IO, object, deadline);

@@ -10,15 +10,17 @@
 
 struct wf_ring;
 
-/* Run the operation that `entry` describes in the ring of the present worker and wait for its result: cqe->res, or -ECANCELED or
- * -ETIMEDOUT when a kill or a deadline ended it before it had done anything. On a coroutine only. `fd` is for weft_dump. */
+/* Run the operation that `entry` describes in the ring of the present worker and wait for its result: cqe->res, or
+ * -ECANCELED or -ETIMEDOUT when a kill or a deadline ended it before it had done anything. On a coroutine only. `fd`
+ * is for weft_dump. */
 int wf_op_run(wf_coro *self, const struct io_uring_sqe *entry, int fd, int64_t deadline);
 
 /* Wait until one of fds[0 … n - 1] (those that are not negative) may be ready: 0, or as wf_op_run. What has become
  * ready, poll(2) tells. */
 int wf_op_poll(wf_coro *self, const struct pollfd *fds, nfds_t n, int64_t deadline);
 
-/* Cancel the operation that `coro` has in flight in this ring, or nothing. On the ring's thread, while the coroutine is held. */
+/* Cancel the operation that `coro` has in flight in this ring, or nothing. On the ring's thread, while the coroutine
+ * is held. */
 void wf_op_cancel_in(struct wf_ring *ring, wf_coro *coro);
 
 /* For ring.c: a completion. */

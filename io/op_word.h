@@ -18,11 +18,11 @@
  *   start      the coroutine, on R: store
  *   complete   R, when the completion comes: CAS. Without CANCEL it wakes by the ticket that it found; with CANCEL the
  *              message that is under way will
- *   give up    the coroutine, whose wait was ended by a kill or a deadline: CAS to IN_FLIGHT with the ticket of its second wait;
- *              it cancels the operation itself when it is on R, else sets CANCEL and sends R a message. Fails when the
- *              operation is DONE: then it takes the result
- *   cancel     R, on receipt of the message: IN_FLIGHT: cancels in its ring, store without CANCEL; DONE: store without CANCEL,
- *              and wake
+ *   give up    the coroutine, whose wait was ended by a kill or a deadline: CAS to IN_FLIGHT with the ticket of its
+ *              second wait; it cancels the operation itself when it is on R, else sets CANCEL and sends R a message.
+ *              Fails when the operation is DONE: then it takes the result
+ *   cancel     R, on receipt of the message: IN_FLIGHT: cancels in its ring, store without CANCEL; DONE: store
+ *              without CANCEL, and wake
  *   take       the coroutine: store
  *
  * The steps of a call:
@@ -31,21 +31,24 @@
  *   3. woken: the result is in wait_data[0]. Killed or timed out: give up, and wait again, firmly, for the completion;
  *      what it moved or opened after all is the call's result, else -ECANCELED or -ETIMEDOUT
  *
- * The caller's buffers, and all that the entry points to, may therefore lie in its frame: it is held until the kernel has let go.
+ * The caller's buffers, and all that the entry points to, may therefore lie in its frame: it is held until the kernel
+ * has let go.
  *
- * Why no wake-up is lost: the word holds the ticket of the wait that is going on or about to begin, and wf_wake also reaches a
- * coroutine that has not suspended yet. `complete` and `give up` are compare-and-swaps of one word, so either the
- * completion finds the second ticket or the coroutine finds DONE. With CANCEL set the coroutine waits firmly for a ticket that only R's
- * thread knows how to use, and there `complete` and `cancel` come one after the other: the later one wakes, whichever it is.
+ * Why no wake-up is lost: the word holds the ticket of the wait that is going on or about to begin, and wf_wake also
+ * reaches a coroutine that has not suspended yet. `complete` and `give up` are compare-and-swaps of one word, so
+ * either the completion finds the second ticket or the coroutine finds DONE. With CANCEL set the coroutine waits
+ * firmly for a ticket that only R's thread knows how to use, and there `complete` and `cancel` come one after the
+ * other: the later one wakes, whichever it is.
  *
- * Why nobody touches stale memory: once `complete` has set DONE without CANCEL the coroutine may go on, end and be recycled at any
- * moment; the waker then holds its block (never unmapped) and an old ticket, which does nothing. The message lies in the
- * coroutine's frame; with CANCEL set it is held until `cancel` has been there. A cancel whose operation has completed
- * meanwhile finds nothing: a later operation of the same coroutine in the same ring is queued behind it.
+ * Why nobody touches stale memory: once `complete` has set DONE without CANCEL the coroutine may go on, end and be
+ * recycled at any moment; the waker then holds its block (never unmapped) and an old ticket, which does nothing. The
+ * message lies in the coroutine's frame; with CANCEL set it is held until `cancel` has been there. A cancel whose
+ * operation has completed meanwhile finds nothing: a later operation of the same coroutine in the same ring is queued
+ * behind it.
  *
- * Why a cancel is not in vain: one that finds nothing (-ENOENT) is repeated while the same operation is still in flight. It may
- * have been between two states, neither waiting nor run, and go on to wait: the kernel had found it ready, and will find that it
- * is not.
+ * Why a cancel is not in vain: one that finds nothing (-ENOENT) is repeated while the same operation is still in
+ * flight. It may have been between two states, neither waiting nor run, and go on to wait: the kernel had found it
+ * ready, and will find that it is not.
  *
  * The model is tests/model/model_op.c.
  */
@@ -85,40 +88,41 @@ static inline uint64_t wf_op_finish(_Atomic(uint64_t) *op)
     do {
         bool cancel = word & WF_OP_CANCEL;
         done = cancel ? wf_op_make(word >> WF_OP_TICKET_SHIFT, WF_OP_DONE | WF_OP_CANCEL) : WF_OP_DONE;
-        /* ORDER(op): pairs with wf_op_give_up and wf_op_take: whoever sees DONE sees the result. Acquire: the ticket that was
-         * found belongs to a coroutine that has done all that it does before its second wait. */
-    } while (!wf_cas_acq_rel(op, &word, done));
+        /* ORDER(op): pairs with wf_op_give_up: whoever sees DONE sees the result. */
+    } while (!wf_cas_release(op, &word, done));
     return word & WF_OP_CANCEL ? 0 : word >> WF_OP_TICKET_SHIFT;
 }
 
 /* Give up. False: it is DONE, and its result is there. `remote` sets CANCEL. */
-static inline bool wf_op_give_up(_Atomic(uint64_t) *op, uint64_t ticket, uint64_t fresh_ticket, unsigned kind, bool remote)
+static inline bool wf_op_give_up(_Atomic(uint64_t) *op, uint64_t ticket, uint64_t fresh_ticket, unsigned kind,
+                                 bool remote)
 {
     uint64_t word = wf_op_make(ticket, WF_OP_IN_FLIGHT | kind);
-    /* ORDER(op): pairs with wf_op_finish. */
-    return wf_cas_acq_rel(op, &word, wf_op_make(fresh_ticket, WF_OP_IN_FLIGHT | kind | (remote ? WF_OP_CANCEL : 0)));
+    /* ORDER(op): pairs with wf_op_finish: when it fails the result is seen. It publishes nothing: the message does. */
+    return wf_cas_acquire(op, &word, wf_op_make(fresh_ticket, WF_OP_IN_FLIGHT | kind | (remote ? WF_OP_CANCEL : 0)));
 }
 
 /* The message has arrived. True: cancel it now; false: it is DONE, wake *ticket. */
 static inline bool wf_op_cancel(_Atomic(uint64_t) *op, uint64_t *ticket)
 {
-    /* ORDER(op): acquire: pairs with wf_op_give_up, though the message has ordered it already. */
-    uint64_t word = wf_load_acquire(op);
+    /* relaxed, both: nobody else changes the word while the coroutine waits firmly; the message has brought it here,
+     * and the wake brings it back. */
+    uint64_t word = wf_load_relaxed(op);
     *ticket = word >> WF_OP_TICKET_SHIFT;
     bool in_flight = (word & WF_OP_PHASE) == WF_OP_IN_FLIGHT;
-    /* ORDER(op): pairs with wf_op_take. Nobody else changes the word now: the coroutine waits firmly. */
-    wf_store_release(op, in_flight ? word & ~(uint64_t)WF_OP_CANCEL : WF_OP_DONE);
+    wf_store_relaxed(op, in_flight ? word & ~(uint64_t)WF_OP_CANCEL : WF_OP_DONE);
     return in_flight;
 }
 
 /* After the wait that the completion has ended: DONE → IDLE. */
 static inline void wf_op_take(_Atomic(uint64_t) *op)
 {
-    /* ORDER(op): pairs with wf_op_finish and wf_op_cancel: the result is seen. */
-    uint64_t word = wf_load_acquire(op);
+    /* relaxed, both: the wake, or the failed wf_op_give_up, has brought the result; and nobody else looks at the word
+     * before the next start. */
+    uint64_t word = wf_load_relaxed(op);
     assert((word & (WF_OP_PHASE | WF_OP_CANCEL)) == WF_OP_DONE);
     (void)word;
-    wf_store_relaxed(op, WF_OP_IDLE); /* relaxed: nobody else looks at it before the next start */
+    wf_store_relaxed(op, WF_OP_IDLE);
 }
 
 #endif

@@ -1,8 +1,8 @@
-/* Calls of plain threads: a thread waits in ppoll, so that deadlines and weft_close can end its wait, and makes the call
- * when it will go through.
+/* Calls of plain threads: a thread waits in ppoll, so that deadlines and weft_close can end its wait, and makes the
+ * call when it will go through.
  *
- * weft_close ends the wait through an eventfd that lives as long as the wait. Where none is to be had (EMFILE) the thread
- * wakes every 20 ms to look.
+ * weft_close ends the wait through an eventfd that lives as long as the wait. Where none is to be had (EMFILE) the
+ * thread wakes every 20 ms to look.
  *
  * Two calls can still block after ppoll said that they would not, when another thread was faster: accept on a listener
  * that is not O_NONBLOCK, and reading a file that lacks RWF_NOWAIT (a terminal). Deadlines do not bound them then.
@@ -93,7 +93,8 @@ static bool is_regular(int fd)
 {
     struct stat status;
     int saved = errno;
-    bool regular = fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode));
+    bool regular =
+        fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode) || S_ISDIR(status.st_mode));
     errno = saved;
     return regular;
 }

@@ -1,4 +1,5 @@
-/* weft_poll: readiness of several descriptors. poll(2) is asked first and last: the ring only says when to ask again. */
+/* weft_poll: readiness of several descriptors. poll(2) is asked first and last: the ring only says when to ask again.
+ *  */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>

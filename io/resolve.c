@@ -1,7 +1,7 @@
 /* getaddrinfo and getnameinfo on offload threads, and what weft's own dialling needs of them.
  *
- * Name resolution can take half a minute and nothing ends it. So a request is allocated, holds copies of its arguments, and
- * whoever is killed or timed out meanwhile leaves it to the pool, which frees it with its result.
+ * Name resolution can take half a minute and nothing ends it. So a request is allocated, holds copies of its
+ * arguments, and whoever is killed or timed out meanwhile leaves it to the pool, which frees it with its result.
  */
 #include "io/resolve.h"
 
@@ -34,8 +34,8 @@ static void run_addrinfo(wf_job *job)
 {
     struct request *r = wf_container_of(job, struct request, job);
     errno = 0;
-    r->result = getaddrinfo(r->has_node ? r->host : NULL, r->has_service ? r->service : NULL, r->has_hints ? &r->hints : NULL,
-                            &r->list);
+    r->result = getaddrinfo(r->has_node ? r->host : NULL, r->has_service ? r->service : NULL,
+                            r->has_hints ? &r->hints : NULL, &r->list);
     r->error = errno;
 }
 
@@ -43,8 +43,8 @@ static void run_nameinfo(wf_job *job)
 {
     struct request *r = wf_container_of(job, struct request, job);
     errno = 0;
-    r->result = getnameinfo((struct sockaddr *)&r->address, r->length, r->host, r->host_size, r->service, r->service_size,
-                            r->flags);
+    r->result = getnameinfo((struct sockaddr *)&r->address, r->length, r->host, r->host_size, r->service,
+                            r->service_size, r->flags);
     r->error = errno;
 }
 
@@ -104,7 +104,7 @@ static int resolve_until(const char *node, const char *service, const struct add
     size_t service_size = service == NULL ? 0 : strlen(service) + 1;
     struct request *r = new_request(run_addrinfo, node_size, service_size);
     if (r == NULL)
-        return EAI_MEMORY;
+        return fail(self, -ENOMEM);
     if (node != NULL)
         memcpy(r->host, node, node_size);
     if (service != NULL)
@@ -128,7 +128,8 @@ static int resolve_until(const char *node, const char *service, const struct add
     return code;
 }
 
-WEFT_API int weft_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+WEFT_API int weft_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                              struct addrinfo **result)
 {
     return resolve_until(node, service, hints, result, WEFT_NEVER);
 }
@@ -140,8 +141,8 @@ static void copy_out(char *to, const char *from, socklen_t size)
         memcpy(to, from, strnlen(from, size - 1) + 1);
 }
 
-WEFT_API int weft_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_size, char *service,
-                              socklen_t service_size, int flags)
+WEFT_API int weft_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_size,
+                              char *service, socklen_t service_size, int flags)
 {
     wf_coro *self;
     int error = wf_enter(&self);
@@ -153,7 +154,7 @@ WEFT_API int weft_getnameinfo(const struct sockaddr *address, socklen_t length, 
     socklen_t service_room = service == NULL ? 0 : service_size;
     struct request *r = new_request(run_nameinfo, host_room, service_room);
     if (r == NULL)
-        return EAI_MEMORY;
+        return fail(self, -ENOMEM);
     memcpy(&r->address, address, length);
     r->length = length;
     r->host_size = host_room;

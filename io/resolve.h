@@ -13,11 +13,12 @@ typedef struct wf_host_port {
     bool numeric;   /* an address: nothing to look up */
 } wf_host_port;
 
-/* Take "host:port", "1.2.3.4:port", "[v6]:port", ":port" or "*:port" apart. 0; -EINVAL for anything else. Allocates nothing. */
+/* Take "host:port", "1.2.3.4:port", "[v6]:port", ":port" or "*:port" apart. 0; -EINVAL for anything else. Allocates
+ * nothing. */
 int wf_host_port_parse(wf_host_port *result, const char *text);
 
-/* The addresses of it, for stream sockets. `passive`: to listen on. May suspend, until the deadline. 0, or -errno as weft_tcp_dial has it. Free the
- * list with freeaddrinfo. */
+/* The addresses of it, for stream sockets. `passive`: to listen on. May suspend, until the deadline. 0, or -errno as
+ * weft_tcp_dial has it. Free the list with freeaddrinfo. */
 int wf_resolve(const wf_host_port *name, bool passive, int64_t deadline, struct addrinfo **list);
 
 #endif

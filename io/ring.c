@@ -1,16 +1,16 @@
 /* The submission and completion queues of a ring, and waiting for it.
  *
  * Entering the kernel. All goes through `enter`: it publishes the prepared entries, and on the way it may wait and has
- * deferred work run (DEFER_TASKRUN: completions are posted only then). A short count is no error: the kernel was short of
- * memory (EAGAIN) or wants completions taken out first (EBUSY), so the caller takes them out and tries again.
+ * deferred work run (DEFER_TASKRUN: completions are posted only then). A short count is no error: the kernel was
+ * short of memory (EAGAIN) or wants completions taken out first (EBUSY), so the caller takes them out and tries again.
  *
- * Taking completions out. Each is copied, and given back to the kernel, before it is handled: handling one may wake a worker
- * through this very ring (`wake`), and so come back here.
+ * Taking completions out. Each is copied, and given back to the kernel, before it is handled: handling one may wake a
+ * worker through this very ring (`wake`), and so come back here.
  *
- * Waking a sleeper. From another worker by a message from that worker's ring, which costs the sleeper nothing; from a plain
- * thread by its eventfd. The eventfd is never read: a multishot poll completes once for each write, and an eventfd counts to
- * 2^64. A wake that comes before the wait has begun is a completion that is there already, or `woken` when a poll in
- * between took it out: in both cases the wait returns at once.
+ * Waking a sleeper. From another worker by a message from that worker's ring, which costs the sleeper nothing; from a
+ * plain thread by its eventfd. The eventfd is never read: a multishot poll completes once for each write, and an
+ * eventfd counts to 2^64. A wake that comes before the wait has begun is a completion that is there already, or
+ * `woken` when a poll in between took it out: in both cases the wait returns at once.
  */
 #include "io/ring.h"
 
@@ -51,9 +51,10 @@ static int enter(wf_ring *ring, unsigned wait_for, unsigned flags, const void *a
     case -EBUSY:
         return result;
     case -EBADR:
-        wf_die("worker %u: the kernel had no memory to keep completions and dropped some: coroutines would wait for ever; "
-               "raise the memory limit, or WEFT_RING_ENTRIES",
-               ring->worker->index);
+        wf_die(
+            "worker %u: the kernel had no memory to keep completions and dropped some: coroutines would wait for ever; "
+            "raise the memory limit, or WEFT_RING_ENTRIES",
+            ring->worker->index);
     default:
         if (result < 0)
             wf_die("worker %u: io_uring_enter: %s", ring->worker->index, strerrordesc_np(-result));

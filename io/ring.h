@@ -1,15 +1,16 @@
 /* One io_uring per worker, and the event source that the scheduler sees (sched/driver.h).
  *
- * A ring belongs to one worker: only that worker's thread prepares entries in it, submits them and takes completions out
- * (SINGLE_ISSUER). A coroutine uses the ring of the worker that it runs on at the moment; it may be on another worker when its
- * operation completes. Never keep a ring across a suspension.
+ * A ring belongs to one worker: only that worker's thread prepares entries in it, submits them and takes completions
+ * out (SINGLE_ISSUER). A coroutine uses the ring of the worker that it runs on at the moment; it may be on another
+ * worker when its operation completes. Never keep a ring across a suspension.
  *
  * What a completion is for is in its user_data: the address of a control block (64-byte aligned) with one of the kinds
  * below in the low bits.
  *
- * How many operations may be in flight is not bounded. A bound would be a deadlock: the operations that fill it may all wait
- * for what a coroutine would do that waits for room. The completion queue cannot lose anything either way: what does not
- * fit is kept by the kernel (IORING_FEAT_NODROP) and fetched by the next look (docs/decisions/020-operations-in-flight.md).
+ * How many operations may be in flight is not bounded. A bound would be a deadlock: the operations that fill it may
+ * all wait for what a coroutine would do that waits for room. The completion queue cannot lose anything either way:
+ * what does not fit is kept by the kernel (IORING_FEAT_NODROP) and fetched by the next look
+ * (docs/decisions/020-operations-in-flight.md).
  */
 #ifndef WF_IO_RING_H
 #define WF_IO_RING_H
@@ -21,13 +22,13 @@
 
 /* Low bits of user_data. */
 enum {
-    WF_RING_OP = 0,     /* coroutine: its operation has completed */
-    WF_RING_POLL = 1,   /* coroutine: one of the operations that its weft_poll started */
-    WF_RING_CANCEL = 2, /* coroutine: a cancel of its operation, which did not find it; bits 48–63: of the ticket */
+    WF_RING_OP = 0,      /* coroutine: its operation has completed */
+    WF_RING_POLL = 1,    /* coroutine: one of the operations that its weft_poll started */
+    WF_RING_CANCEL = 2,  /* coroutine: a cancel of its operation, which did not find it; bits 48–63: of the ticket */
     WF_RING_EVENTFD = 3, /* somebody wrote to wakeup_fd */
-    WF_RING_WOKEN = 4,  /* a message from another ring */
-    WF_RING_WAKE = 5,   /* the message to the ring of worker (user_data >> 6) could not be delivered */
-    WF_RING_KINDS = 63, /* mask */
+    WF_RING_WOKEN = 4,   /* a message from another ring */
+    WF_RING_WAKE = 5,    /* the message to the ring of worker (user_data >> 6) could not be delivered */
+    WF_RING_KINDS = 63,  /* mask */
 };
 
 /* User space ends below 2^48, so user_data has room above an address. */
@@ -36,14 +37,14 @@ enum {
 typedef struct wf_ring {
     /* owner: */
     struct wf_worker *worker;
-    struct io_uring uring;  /* set-up and mappings are liburing's; entries and the system call are ours (ring.c) */
-    uint32_t sq_tail;       /* entries up to here are prepared; published to the kernel with the next enter */
-    uint32_t enter_fd;      /* descriptor, or index of the registered one */
-    uint32_t enter_flags;   /* IORING_ENTER_REGISTERED_RING or 0 */
-    int wakeup_fd;          /* eventfd: ends a wait from a plain thread */
-    bool armed;             /* a multishot poll on wakeup_fd is in flight */
-    bool woken;             /* a wake was seen since the last wait */
-    bool messages;          /* the kernel knows MSG_RING */
+    struct io_uring uring; /* set-up and mappings are liburing's; entries and the system call are ours (ring.c) */
+    uint32_t sq_tail;      /* entries up to here are prepared; published to the kernel with the next enter */
+    uint32_t enter_fd;     /* descriptor, or index of the registered one */
+    uint32_t enter_flags;  /* IORING_ENTER_REGISTERED_RING or 0 */
+    int wakeup_fd;         /* eventfd: ends a wait from a plain thread */
+    bool armed;            /* a multishot poll on wakeup_fd is in flight */
+    bool woken;            /* a wake was seen since the last wait */
+    bool messages;         /* the kernel knows MSG_RING */
 
     /* owner writes, anybody reads: */
     _Atomic(uint64_t) in_flight; /* operations of coroutines: started and not completed */
@@ -60,8 +61,8 @@ static inline wf_ring *wf_ring_self(void)
 
 /* ---- owner's thread only ---- */
 
-/* Room for one entry, which the caller fills in before it does anything else with the ring. Never fails: a full queue is
- * submitted first. */
+/* Room for one entry, which the caller fills in before it does anything else with the ring. Never fails: a full queue
+ * is submitted first. */
 struct io_uring_sqe *wf_ring_entry(wf_ring *ring);
 
 /* Entries that are prepared and not submitted. */

@@ -1,11 +1,11 @@
 /* Making a ring: what is asked of the kernel, what is done without when it is refused, and how a refusal is explained.
  *
- * Asked for in this order: completions that wait until the worker looks (DEFER_TASKRUN, Linux 6.1), then completions without
- * interrupts (COOP_TASKRUN, 5.19), then a plain ring. Everything else that weft needs is in 5.19; the ring of an
- * older kernel is refused. Memory that is refused is asked for again with fewer entries, down to 8.
+ * Asked for in this order: completions that wait until the worker looks (DEFER_TASKRUN, Linux 6.1), then completions
+ * without interrupts (COOP_TASKRUN, 5.19), then a plain ring. Everything else that weft needs is in 5.19; the ring of
+ * an older kernel is refused. Memory that is refused is asked for again with fewer entries, down to 8.
  *
- * The thread that starts the runtime makes the ring, disabled; the worker's own thread enables it and thereby becomes the
- * one that may submit.
+ * The thread that starts the runtime makes the ring, disabled; the worker's own thread enables it and thereby becomes
+ * the one that may submit.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +20,12 @@
 
 enum { ENTRIES_MIN = 8 };
 
-/* Completions come in bursts (a tick with many timers, a flood of connections), and one that does not fit costs an allocation
- * in the kernel and another enter. 16 bytes each. */
+/* Completions come in bursts (a tick with many timers, a flood of connections), and one that does not fit costs an
+ * allocation in the kernel and another enter. 16 bytes each. */
 enum { COMPLETIONS_PER_ENTRY = 8 };
 
-/* Threads of the kernel that serve what cannot be done without blocking, per ring: for regular files, where more than a few
- * only queue at the disk; and for anything else (a FIFO that is opened, a terminal). */
+/* Threads of the kernel that serve what cannot be done without blocking, per ring: for regular files, where more than
+ * a few only queue at the disk; and for anything else (a FIFO that is opened, a terminal). */
 enum { FILE_THREADS = 8, OTHER_THREADS = 64 };
 
 static const unsigned BASIC_FLAGS = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
@@ -61,11 +61,13 @@ static void explain_permission(char *why, size_t size)
 {
     int disabled = io_uring_disabled();
     if (disabled != 0)
-        snprintf(why, size, "io_uring was refused (EPERM) because the sysctl kernel.io_uring_disabled is %d: set it to 0",
+        snprintf(why, size,
+                 "io_uring was refused (EPERM) because the sysctl kernel.io_uring_disabled is %d: set it to 0",
                  disabled);
     else
-        snprintf(why, size, "io_uring was refused (EPERM), most likely by the seccomp filter of the container: allow "
-                            "io_uring_setup, io_uring_enter and io_uring_register in it");
+        snprintf(why, size,
+                 "io_uring was refused (EPERM), most likely by the seccomp filter of the container: allow "
+                 "io_uring_setup, io_uring_enter and io_uring_register in it");
 }
 
 static void explain(int error, char *why, size_t size)
@@ -75,17 +77,20 @@ static void explain(int error, char *why, size_t size)
         explain_permission(why, size);
         break;
     case ENOSYS:
-        snprintf(why, size, "io_uring is missing (ENOSYS): the kernel was built without it, or a seccomp filter hides it; "
-                            "weft needs it as of Linux 5.19");
+        snprintf(why, size,
+                 "io_uring is missing (ENOSYS): the kernel was built without it, or a seccomp filter hides it; "
+                 "weft needs it as of Linux 5.19");
         break;
     case ENOMEM:
-        snprintf(why, size, "no memory for an io_uring of %d entries (ENOMEM): RLIMIT_MEMLOCK is %llu bytes; raise it "
-                            "(ulimit -l), or the memory limit of the control group, or use fewer threads (WEFT_THREADS)",
+        snprintf(why, size,
+                 "no memory for an io_uring of %d entries (ENOMEM): RLIMIT_MEMLOCK is %llu bytes; raise it "
+                 "(ulimit -l), or the memory limit of the control group, or use fewer threads (WEFT_THREADS)",
                  ENTRIES_MIN, limit_of(RLIMIT_MEMLOCK));
         break;
     case EMFILE:
-        snprintf(why, size, "no descriptor left for an io_uring (EMFILE): RLIMIT_NOFILE is %llu, and each worker needs two; "
-                            "raise it (ulimit -n), or use fewer threads (WEFT_THREADS)",
+        snprintf(why, size,
+                 "no descriptor left for an io_uring (EMFILE): RLIMIT_NOFILE is %llu, and each worker needs two; "
+                 "raise it (ulimit -n), or use fewer threads (WEFT_THREADS)",
                  limit_of(RLIMIT_NOFILE));
         break;
     default:
@@ -191,8 +196,8 @@ int wf_ring_open(struct wf_worker *worker, const weft_config *config, char *why,
     return result;
 }
 
-/* Enter through the thread's own table of rings: that spares the kernel a look-up that all threads share. Needs Linux 5.18; goes
- * without when it is refused. The thread's end takes the ring out of the table. */
+/* Enter through the thread's own table of rings: that spares the kernel a look-up that all threads share. Needs Linux
+ * 5.18; goes without when it is refused. The thread's end takes the ring out of the table. */
 static void register_own(wf_ring *ring)
 {
     struct io_uring_rsrc_update update = {.offset = UINT32_MAX, .data = (uint64_t)ring->uring.ring_fd};

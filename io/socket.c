@@ -207,7 +207,8 @@ WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *message, int flags)
     return weft_sendmsg_until(fd, message, flags, WEFT_NEVER);
 }
 
-WEFT_API ssize_t weft_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *to, socklen_t to_length)
+WEFT_API ssize_t weft_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *to,
+                             socklen_t to_length)
 {
     struct iovec iov = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = length};
     struct msghdr message = {
@@ -270,7 +271,8 @@ WEFT_API ssize_t weft_recvmsg(int fd, struct msghdr *message, int flags)
     return weft_recvmsg_until(fd, message, flags, WEFT_NEVER);
 }
 
-WEFT_API ssize_t weft_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *from, socklen_t *from_length)
+WEFT_API ssize_t weft_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *from,
+                               socklen_t *from_length)
 {
     struct iovec iov = {.iov_base = buffer, .iov_len = length};
     struct msghdr message = {.msg_name = from, .msg_iov = &iov, .msg_iovlen = 1};

@@ -1,9 +1,9 @@
 /* Listening and dialling by name.
  *
- * Dialling follows RFC 8305: the addresses of a name, alternating between families, are tried one after the other, the next
- * one as soon as an attempt failed or 250 ms after the last began; the first that connects wins. The attempts are sockets
- * that connect without blocking, under one weft_poll: no coroutine of their own, so nothing is left to be joined or killed when
- * one has won.
+ * Dialling follows RFC 8305: the addresses of a name, alternating between families, are tried one after the other,
+ * the next one as soon as an attempt failed or 250 ms after the last began; the first that connects wins. The
+ * attempts are sockets that connect without blocking, under one weft_poll: no coroutine of their own, so nothing is
+ * left to be joined or killed when one has won.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -105,11 +105,11 @@ WEFT_API int weft_tcp_port(int fd)
 
 struct dial {
     const struct addrinfo *order[ATTEMPTS_MAX];
-    size_t count;                      /* addresses */
-    size_t next;                       /* the next one to try */
+    size_t count;                         /* addresses */
+    size_t next;                          /* the next one to try */
     struct pollfd attempts[ATTEMPTS_MAX]; /* sockets that are connecting; fd -1: failed */
-    size_t open;                       /* how many of them have not failed */
-    int error;                         /* of the last that failed */
+    size_t open;                          /* how many of them have not failed */
+    int error;                            /* of the last that failed */
 };
 
 /* Alternate between the family of the first address and the others. */

@@ -29,9 +29,9 @@ enum {
 #define REFS_MASK (ONE_HOLD - 1)
 #define HOLDS_MASK (LOW_MASK & ~REFS_MASK)
 
-#define SPACE_MAX (UINT64_C(8) << 30)   /* 44 million blocks; within the 16 GiB that 28 bits of 64 bytes can name */
-#define SPACE_MIN (UINT64_C(64) << 20)  /* where address space is limited (RLIMIT_AS): 349 thousand */
-#define CHUNK (UINT64_C(192) << 10)     /* 1024 blocks, a multiple of the page size */
+#define SPACE_MAX (UINT64_C(8) << 30)  /* 44 million blocks; within the 16 GiB that 28 bits of 64 bytes can name */
+#define SPACE_MIN (UINT64_C(64) << 20) /* where address space is limited (RLIMIT_AS): 349 thousand */
+#define CHUNK (UINT64_C(192) << 10)    /* 1024 blocks, a multiple of the page size */
 
 static struct {
     char *base;
@@ -173,9 +173,11 @@ void wf_coro_free(wf_worker *worker, wf_coro *coro)
     if (coro->extra != NULL)
         free_extra(coro->extra);
     coro->extra = NULL;
-    uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: nobody waits for it any more */
-    wf_store_relaxed(&coro->state, wf_state_make(ticket + 1, WF_PHASE_FREE)); /* relaxed: late wakers compare the ticket */
-    uint64_t generation = wf_load_relaxed(&coro->life) >> HANDLE_BITS;        /* relaxed: nobody else changes it now */
+    uint64_t ticket =
+        wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: nobody waits for it any more */
+    wf_store_relaxed(&coro->state,
+                     wf_state_make(ticket + 1, WF_PHASE_FREE));        /* relaxed: late wakers compare the ticket */
+    uint64_t generation = wf_load_relaxed(&coro->life) >> HANDLE_BITS; /* relaxed: nobody else changes it now */
     /* ORDER(life): pairs with wf_coro_from_handle. */
     wf_store_release(&coro->life, (generation + 1) << HANDLE_BITS);
     if (worker == NULL) {
@@ -209,7 +211,8 @@ wf_coro_extra *wf_coro_extra_get(wf_coro *coro)
 weft_t *wf_coro_handle(const wf_coro *coro)
 {
     uint64_t offset = (uint64_t)((const char *)coro - space.base) / UNIT;
-    uint64_t generation = wf_load_relaxed(&((wf_coro *)(uintptr_t)coro)->life) >> HANDLE_BITS; /* relaxed: fixed while it lives */
+    uint64_t generation =
+        wf_load_relaxed(&((wf_coro *)(uintptr_t)coro)->life) >> HANDLE_BITS; /* relaxed: fixed while it lives */
     return (weft_t *)(uintptr_t)(generation << HANDLE_BITS | offset);
 }
 

@@ -62,26 +62,26 @@ enum wf_wait_kind {
 
 typedef struct wf_coro {
     /* ---- line 0: switching. owner: the worker that runs it, unless noted ---- */
-    _Atomic(uint64_t) state;     /* any (atomic): phase, flags, ticket; every transition is in sched/state.h */
+    _Atomic(uint64_t) state; /* any (atomic): phase, flags, ticket; every transition is in sched/state.h */
     union {
         void *sp;                       /* saved context; valid in READY (started) and WAITING */
         _Atomic(uint32_t) thread_awake; /* WF_CORO_THREAD: futex; 1 once it was woken */
     };
-    struct wf_coro *link;        /* next in whatever queue holds it: shared queue, inbox, batch, free list */
-    weft_fn *fn;                 /* body */
-    void *arg;                   /* its argument; from DONE on its result */
-    struct wf_stack *stack;      /* NULL until the first run and after the end */
-    int32_t wake_value;          /* by whoever won the claim, before it is queued: what the wait returns */
-    int32_t error;               /* weft_set_error */
-    _Atomic(uint8_t) killed;     /* any (atomic): set once, never cleared; paired with state in sched/state.h */
-    uint8_t shield;              /* depth of weft_shield_begin */
+    struct wf_coro *link;    /* next in whatever queue holds it: shared queue, inbox, batch, free list */
+    weft_fn *fn;             /* body */
+    void *arg;               /* its argument; from DONE on its result */
+    struct wf_stack *stack;  /* NULL until the first run and after the end */
+    int32_t wake_value;      /* by whoever won the claim, before it is queued: what the wait returns */
+    int32_t error;           /* weft_set_error */
+    _Atomic(uint8_t) killed; /* any (atomic): set once, never cleared; paired with state in sched/state.h */
+    uint8_t shield;          /* depth of weft_shield_begin */
     uint8_t flags;
     uint8_t stack_class;
-    _Atomic(uint16_t) worker;    /* index of the worker it runs on or last ran on; fixed while PINNED */
-    int16_t last_error;          /* weft_last_error */
+    _Atomic(uint16_t) worker; /* index of the worker it runs on or last ran on; fixed while PINNED */
+    int16_t last_error;       /* weft_last_error */
 
     /* ---- line 1: waiting. owner while it runs; the object's lock while it is on the object's list ---- */
-    wf_list wait_node;           /* on the waiters of wait_object; stays linked after a timeout until it unlinks itself */
+    wf_list wait_node; /* on the waiters of wait_object; stays linked after a timeout until it unlinks itself */
     _Atomic(void *) wait_object; /* what it waits on, for weft_dump and the search for cycles of joins */
     uint64_t wait_data[2];       /* belongs to the primitive: a channel element of up to 16 bytes, or its address */
     _Atomic(int64_t) deadline;   /* effective deadline of the present wait; WEFT_NEVER when none (sched/timer.c) */
@@ -89,15 +89,15 @@ typedef struct wf_coro {
     void *spawn_site;            /* return address of the spawning call */
 
     /* ---- line 2: rarely touched ---- */
-    wf_timer timer;              /* lock timer_worker's wheel */
-    _Atomic(uint8_t) wait_kind;  /* enum wf_wait_kind */
-    uint8_t pins;                /* depth of weft_pin */
-    uint16_t timer_worker;       /* owner: whose wheel holds the timer, valid with WF_CORO_TIMED */
+    wf_timer timer;                  /* lock timer_worker's wheel */
+    _Atomic(uint8_t) wait_kind;      /* enum wf_wait_kind */
+    uint8_t pins;                    /* depth of weft_pin */
+    uint16_t timer_worker;           /* owner: whose wheel holds the timer, valid with WF_CORO_TIMED */
     _Atomic(uint32_t) wait_since_ms; /* coarse clock of the worker when it suspended */
-    _Atomic(uint64_t) life;      /* generation, alive, references; see coro.c */
-    _Atomic(uintptr_t) joiners;  /* list of waiting joiners, with its own lock and closed bits; see join.c */
-    struct weft_timeout *timeouts; /* innermost first; owner */
-    struct wf_coro_extra *extra; /* NULL until needed; owner */
+    _Atomic(uint64_t) life;          /* generation, alive, references; see coro.c */
+    _Atomic(uintptr_t) joiners;      /* list of waiting joiners, with its own lock and closed bits; see join.c */
+    struct weft_timeout *timeouts;   /* innermost first; owner */
+    struct wf_coro_extra *extra;     /* NULL until needed; owner */
 } wf_coro;
 
 static_assert(sizeof(wf_coro) == 192, "a spawned, unstarted coroutine costs 192 bytes");
@@ -111,20 +111,21 @@ typedef struct wf_coro_extra {
     struct wf_cleanup *cleanups; /* weft_cleanup_push, innermost first */
     struct wf_local *locals;     /* weft_key_*, by place of the key (local.c) */
     uint32_t locals_count;
-    uint32_t fpenv[8];           /* saved control words when WF_CORO_FPENV */
+    uint32_t fpenv[8]; /* saved control words when WF_CORO_FPENV */
 } wf_coro_extra;
 
 /* ---- blocks and handles (coro.c) ---- */
 
-int wf_coro_space_init(void);                    /* reserve the address range; once per process. -ENOMEM */
-void wf_coro_init(wf_coro *coro);                /* everything but the ticket and the generation starts from zero */
-wf_coro *wf_coro_new(struct wf_worker *worker);  /* phase NEW, one hold (its own), no reference; worker may be NULL */
-void wf_coro_cache_flush(struct wf_worker *worker); /* a worker ends: its free blocks go to the pool */
+int wf_coro_space_init(void);                   /* reserve the address range; once per process. -ENOMEM */
+void wf_coro_init(wf_coro *coro);               /* everything but the ticket and the generation starts from zero */
+wf_coro *wf_coro_new(struct wf_worker *worker); /* phase NEW, one hold (its own), no reference; worker may be NULL */
+void wf_coro_cache_flush(struct wf_worker *worker);         /* a worker ends: its free blocks go to the pool */
 void wf_coro_free(struct wf_worker *worker, wf_coro *coro); /* bump the generation and recycle */
-wf_coro_extra *wf_coro_extra_get(wf_coro *coro); /* allocate on first use; NULL: no memory */
+wf_coro_extra *wf_coro_extra_get(wf_coro *coro);            /* allocate on first use; NULL: no memory */
 
 weft_t *wf_coro_handle(const wf_coro *coro);
-wf_coro *wf_coro_from_handle(const weft_t *handle);   /* NULL for NULL and for a stale one; neither holds nor references it */
+wf_coro *wf_coro_from_handle(
+    const weft_t *handle); /* NULL for NULL and for a stale one; neither holds nor references it */
 
 /* Hold the block that a handle names, so that it is not recycled until the release. NULL: stale, or 65,535 hold it. */
 wf_coro *wf_coro_hold(const weft_t *handle);

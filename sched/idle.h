@@ -76,8 +76,8 @@ typedef struct wf_idle {
     _Alignas(WF_CACHE_LINE) _Atomic(uint32_t) counts; /* any (atomic); the idle half changes only with the lock held */
     wf_lock lock;
     /* lock: */
-    uint32_t sleepers;            /* entries of stack */
-    uint16_t stack[WF_IDLE_MAX];  /* idle workers, the one that parked last on top: its caches are warmest */
+    uint32_t sleepers;           /* entries of stack */
+    uint16_t stack[WF_IDLE_MAX]; /* idle workers, the one that parked last on top: its caches are warmest */
     bool listed[WF_IDLE_MAX];
 } wf_idle;
 

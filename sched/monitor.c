@@ -64,11 +64,13 @@ static void name_culprit(wf_worker *worker, look *seen, int64_t now_ns)
     weft_fn *fn = NULL;
     char entry[128] = "unknown";
     char id[WF_CORO_ID_TEXT];
-    wf_peek(&coro->fn, &fn, sizeof(fn)); /* the coroutine may end at this very moment: at worst the name is an old one */
+    wf_peek(&coro->fn, &fn,
+            sizeof(fn)); /* the coroutine may end at this very moment: at worst the name is an old one */
     if (fn != NULL)
         wf_symbol_format((const void *)(uintptr_t)fn, false, entry, sizeof(entry));
     wf_log(WEFT_LOG_WARN,
-           "worker %u has been in coroutine %s (entry %s) for %lld ms without a switch: it computes, or blocks in a call that weft "
+           "worker %u has been in coroutine %s (entry %s) for %lld ms without a switch: it computes, or blocks in a "
+           "call that weft "
            "does not know; use weft_yield or weft_offload there",
            worker->index, wf_coro_format_id((uint64_t)(uintptr_t)wf_coro_handle(coro), id), entry,
            (long long)((now_ns - seen->since_ns) / WEFT_MILLISECOND));
@@ -129,8 +131,8 @@ int wf_monitor_start(void)
         return 0;
     for (unsigned i = 0; i < wf_rt.count; i++)
         monitor.looks[i] = (look){0};
-    wf_store_relaxed(&monitor.stop, GO);             /* relaxed: its thread does not exist yet */
-    wf_store_relaxed(&wf_rt.monitor_asleep, 0);      /* relaxed: as above */
+    wf_store_relaxed(&monitor.stop, GO);        /* relaxed: its thread does not exist yet */
+    wf_store_relaxed(&wf_rt.monitor_asleep, 0); /* relaxed: as above */
     sigset_t all;
     sigset_t before;
     sigfillset(&all);

@@ -21,7 +21,7 @@
 #include "sched/suspend.h"
 
 enum {
-    TURN = 61,        /* prime, so that it does not fall into step with loops of the program; as Go and Tokio found good */
+    TURN = 61, /* prime, so that it does not fall into step with loops of the program; as Go and Tokio found good */
     LIFO_RUNS = 3,
     SHARED_BATCH = 32, /* most coroutines that one visit takes from the shared queue */
 };
@@ -282,10 +282,11 @@ static void defer(wf_coro *coro)
 {
     static _Atomic(int64_t) said_at = INT64_MIN / 2;
     int64_t now = wf_clock_now();
-    int64_t last = wf_load_relaxed(&said_at);                             /* relaxed: only spaces out messages */
+    int64_t last = wf_load_relaxed(&said_at);                              /* relaxed: only spaces out messages */
     if (now - last >= WEFT_SECOND && wf_cas_relaxed(&said_at, &last, now)) /* relaxed: as above */
-        wf_log(WEFT_LOG_WARN, "no stack for a coroutine that is to start (out of memory, or of mappings for guards): it waits "
-                              "until others end; raise vm.max_map_count or the memory limit, or spawn fewer at a time");
+        wf_log(WEFT_LOG_WARN,
+               "no stack for a coroutine that is to start (out of memory, or of mappings for guards): it waits "
+               "until others end; raise vm.max_map_count or the memory limit, or spawn fewer at a time");
     put_shared(coro, coro, 1);
 }
 
@@ -414,7 +415,8 @@ wf_coro *wf_queue_search(wf_worker *self)
     bool found_one = coro != NULL;
     coro = with_stack(self, coro);
     if (found_one && coro == NULL)
-        wf_rt.driver->wait(self, wf_clock_now() + WEFT_MILLISECOND); /* stacks come back at the pace of other coroutines */
+        wf_rt.driver->wait(self,
+                           wf_clock_now() + WEFT_MILLISECOND); /* stacks come back at the pace of other coroutines */
     return coro;
 }
 

@@ -48,7 +48,7 @@ void wf_runtime_count_finished(wf_worker *worker)
     /* ORDER(finished): pairs with live: whoever counts this end also counts the spawn before it. */
     wf_store_release(&worker->finished, finished);
     if (wf_load_relaxed(&wf_rt.phase) >= WF_RUNTIME_DRAINING) { /* relaxed: the stopper also looks every so often */
-        wf_fetch_add_acq_rel(&wf_rt.drained, 1);                 /* ORDER(drained): pairs with wait_until_empty. */
+        wf_fetch_add_acq_rel(&wf_rt.drained, 1);                /* ORDER(drained): pairs with wait_until_empty. */
         wf_futex_wake(&wf_rt.drained, INT_MAX);
     }
 }
@@ -59,7 +59,8 @@ static uint64_t live(void)
     uint64_t finished = 0;
     uint64_t spawned = 0;
     for (unsigned i = 0; i < wf_rt.count; i++)
-        finished += wf_load_acquire(&wf_rt.workers[i]->finished); /* ORDER(finished): pairs with wf_runtime_count_finished. */
+        finished +=
+            wf_load_acquire(&wf_rt.workers[i]->finished); /* ORDER(finished): pairs with wf_runtime_count_finished. */
     for (unsigned i = 0; i < wf_rt.count; i++)
         spawned += wf_load_relaxed(&wf_rt.workers[i]->spawned); /* relaxed: ordered by the loads above */
     /* ORDER(phase): pairs with wf_runtime_count_spawned. */
@@ -70,8 +71,9 @@ static uint64_t live(void)
 static void move_base(void)
 {
     for (unsigned i = 0; i < wf_rt.count; i++) {
-        wf_rt.foreign_base += wf_load_relaxed(&wf_rt.workers[i]->finished); /* relaxed: their threads have been joined */
-        wf_rt.foreign_base -= wf_load_relaxed(&wf_rt.workers[i]->spawned);  /* relaxed: as above */
+        wf_rt.foreign_base +=
+            wf_load_relaxed(&wf_rt.workers[i]->finished);                  /* relaxed: their threads have been joined */
+        wf_rt.foreign_base -= wf_load_relaxed(&wf_rt.workers[i]->spawned); /* relaxed: as above */
     }
 }
 
@@ -79,7 +81,8 @@ static void move_base(void)
 
 static void set_phase(enum wf_runtime_phase phase)
 {
-    wf_store_seq_cst(&wf_rt.phase, phase); /* ORDER(phase): publishes what was set up; pairs with admit in sched/spawn.c. */
+    wf_store_seq_cst(&wf_rt.phase,
+                     phase); /* ORDER(phase): publishes what was set up; pairs with admit in sched/spawn.c. */
     wf_futex_wake(&wf_rt.phase, INT_MAX);
 }
 
@@ -123,10 +126,13 @@ static int place_workers(void)
     if (wf_rt.count == 1 && wf_rt.config.pin == WEFT_PIN_NONE)
         return 0;
     wf_topology *topology = wf_topology_new();
-    if (topology == NULL) {
-        wf_complain("hwloc could not read the structure of this machine (is /sys mounted?); cannot start");
+    if (topology == NULL && wf_rt.config.pin == WEFT_PIN_CORE) {
+        wf_complain("cannot start: WEFT_PIN=core needs the structure of this machine, and hwloc could not read it (is /sys mounted, is "
+                    "there memory?); mend that, or set WEFT_PIN=none");
         return -ENOTSUP;
     }
+    if (topology == NULL) /* all functions take that for a machine of which nothing is known */
+        wf_log(WEFT_LOG_WARN, "hwloc could not read the structure of this machine; workers steal from each other in no special order");
     int error = 0;
     for (unsigned i = 0; i < wf_rt.count && error == 0; i++) {
         wf_worker *worker = wf_rt.workers[i];
@@ -202,7 +208,8 @@ static int start_threads(unsigned *started)
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0)
-        wf_complain("cannot start: thread %u of %u workers was refused (%s): raise RLIMIT_NPROC or the pids limit of the cgroup, or "
+        wf_complain("cannot start: thread %u of %u workers was refused (%s): raise RLIMIT_NPROC or the pids limit of "
+                    "the cgroup, or "
                     "lower WEFT_THREADS",
                     *started + 1, wf_rt.count, strerrordesc_np(-error));
     uint32_t entered;
@@ -241,7 +248,8 @@ static int set_up(const weft_config *config)
     }
     error = wf_stack_init((enum wf_stack_guard)wf_rt.config.stack_guard);
     if (error != 0)
-        wf_complain("cannot start: this kernel has no MADV_GUARD_INSTALL (Linux 6.13); set WEFT_STACK_GUARD to auto or mprotect");
+        wf_complain("cannot start: this kernel has no MADV_GUARD_INSTALL (Linux 6.13); set WEFT_STACK_GUARD to auto or "
+                    "mprotect");
     return error;
 }
 
@@ -354,13 +362,15 @@ static void kill_one(wf_coro *coro, void *arg)
 /* Kill what is left, again and again: a coroutine may have been spawned just before the phase changed. */
 static void kill_all(void)
 {
-    for (int tenths = 1; ; tenths++) {
+    for (int tenths = 1;; tenths++) {
         wf_coro_each(kill_one, NULL);
         if (wait_until_empty(wf_clock_now() + 100 * WEFT_MILLISECOND))
             return;
         if (tenths % 10 == 0)
-            wf_log(WEFT_LOG_WARN, "stopping: %llu coroutines were killed and go on regardless; weft_stop waits for them. See weft_dump",
-                   (unsigned long long)live());
+            wf_log(
+                WEFT_LOG_WARN,
+                "stopping: %llu coroutines were killed and go on regardless; weft_stop waits for them. See weft_dump",
+                (unsigned long long)live());
     }
 }
 

@@ -75,8 +75,8 @@ static void start_later(wf_coro *coro, int64_t delay)
     int64_t now = wf_clock_now();
     int64_t when = weft_after(delay);
     wf_store_relaxed(&coro->wait_since_ms, (uint32_t)(now / WEFT_MILLISECOND)); /* relaxed: for weft_dump */
-    wf_store_relaxed(&coro->wait_kind, WF_WAIT_SLEEP); /* relaxed: for weft_dump */
-    wf_store_seq_cst(&coro->deadline, when);           /* ORDER(timer-deadline): pairs with fire in sched/timer.c. */
+    wf_store_relaxed(&coro->wait_kind, WF_WAIT_SLEEP);                          /* relaxed: for weft_dump */
+    wf_store_seq_cst(&coro->deadline, when); /* ORDER(timer-deadline): pairs with fire in sched/timer.c. */
     coro->wake_value = 0;
     wf_state_dispatch(coro);
     /* Only a kill could intervene, and nobody has the handle yet. */

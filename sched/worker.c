@@ -131,8 +131,8 @@ static int enter(wf_worker *self)
             CPU_ZERO_S(size, set);
             CPU_SET_S((size_t)self->cpu, size, set);
             if (pthread_setaffinity_np(pthread_self(), size, set) != 0)
-                wf_log(WEFT_LOG_WARN, "worker %u could not be pinned to CPU %d; it runs wherever the kernel puts it", self->index,
-                       self->cpu);
+                wf_log(WEFT_LOG_WARN, "worker %u could not be pinned to CPU %d; it runs wherever the kernel puts it",
+                       self->index, self->cpu);
             CPU_FREE(set);
         }
     }
@@ -166,7 +166,6 @@ int wf_worker_start(wf_worker *worker)
 {
     return -pthread_create(&worker->thread, NULL, worker_main, worker);
 }
-
 
 void wf_worker_forget(void)
 {

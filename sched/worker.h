@@ -36,8 +36,8 @@ enum wf_leave {
 typedef struct wf_worker {
     /* owner: */
     _Atomic(wf_coro *) current; /* the coroutine that runs; NULL on the worker's own stack; the monitor looks at it */
-    void *sp;             /* the worker's own context while a coroutine runs */
-    enum wf_leave leave;  /* the commit step that is due, for `left` */
+    void *sp;                   /* the worker's own context while a coroutine runs */
+    enum wf_leave leave;        /* the commit step that is due, for `left` */
     wf_coro *left;
     unsigned leave_bits;  /* KILLABLE, TIMED for WF_LEAVE_WAIT */
     wf_lock *leave_lock;  /* let go after the commit, or NULL */
@@ -46,25 +46,26 @@ typedef struct wf_worker {
     bool searching;       /* counted in idle->searching */
     wf_coro *pinned_head; /* FIFO of runnable coroutines that only this worker may run, by link */
     wf_coro *pinned_tail;
-    wf_coro *blocks;      /* free control blocks, by link */
+    wf_coro *blocks; /* free control blocks, by link */
     uint32_t blocks_count;
-    uint32_t random;      /* state of the generator for victims */
+    uint32_t random; /* state of the generator for victims */
     wf_stack_cache stacks;
-    void *sanitizer[2];   /* the worker's own stack, for core/fiber.h */
+    void *sanitizer[2]; /* the worker's own stack, for core/fiber.h */
     const void *stack_base;
     size_t stack_size;
     wf_fault_stack fault_stack;
-    uint32_t spin_ns;     /* how long it spins at present before it parks */
-    void *source;         /* of the driver */
+    uint32_t spin_ns; /* how long it spins at present before it parks */
+    void *source;     /* of the driver */
     uint16_t index;
-    int cpu;              /* to be pinned to, -1: not pinned */
-    int enter_error;      /* what its thread met when it entered */
-    uint16_t *victims;    /* the other workers, nearest first */
+    int cpu;           /* to be pinned to, -1: not pinned */
+    int enter_error;   /* what its thread met when it entered */
+    uint16_t *victims; /* the other workers, nearest first */
     pthread_t thread;
 
     /* owner writes, anybody reads: */
     _Alignas(WF_CACHE_LINE) _Atomic(int64_t) dispatched_at; /* coarse clock of the last dispatch, for the monitor */
-    _Atomic(uint64_t) dispatches, yields, suspends, spawned, finished, steals, stolen, parks, wakes, polls, events, stalls;
+    _Atomic(uint64_t) dispatches, yields, suspends, spawned, finished, steals, stolen, parks, wakes, polls, events,
+        stalls;
     _Atomic(uint32_t) now_ms; /* coarse milliseconds, refreshed when the clock is read anyway */
 
     /* thieves: */
@@ -82,17 +83,24 @@ typedef struct wf_worker {
     wf_wheel wheel;
 } wf_worker;
 
-enum wf_runtime_phase { WF_RUNTIME_OFF, WF_RUNTIME_STARTING, WF_RUNTIME_ON, WF_RUNTIME_DRAINING, WF_RUNTIME_KILLING, WF_RUNTIME_STOPPING };
+enum wf_runtime_phase {
+    WF_RUNTIME_OFF,
+    WF_RUNTIME_STARTING,
+    WF_RUNTIME_ON,
+    WF_RUNTIME_DRAINING,
+    WF_RUNTIME_KILLING,
+    WF_RUNTIME_STOPPING
+};
 
 /* The one runtime of the process. */
 typedef struct wf_runtime {
     _Atomic(uint32_t) phase; /* enum wf_runtime_phase */
     weft_config config;
     const struct wf_driver *driver;
-    unsigned count;          /* workers; fixed while running */
+    unsigned count; /* workers; fixed while running */
     wf_worker **workers;
-    int default_class;       /* stack class of config.stack_size */
-    uint32_t fpenv[8];       /* floating-point control words that coroutines start with */
+    int default_class; /* stack class of config.stack_size */
+    uint32_t fpenv[8]; /* floating-point control words that coroutines start with */
     wf_idle idle;
 
     /* lock shared_lock: runnable coroutines from foreign threads and from overflowing run queues, FIFO by link */
@@ -107,9 +115,9 @@ typedef struct wf_runtime {
     uint64_t foreign_base;
     _Atomic(uint32_t) foreign;        /* plain threads that are handing something to a worker at this moment */
     _Atomic(uint32_t) monitor_asleep; /* futex: the monitor sleeps until a worker comes out of its park */
-    _Atomic(uint32_t) entered; /* futex: workers whose thread has entered, or could not */
-    _Atomic(uint32_t) drained; /* futex: changes when the last coroutine ends while somebody stops the runtime */
-    _Atomic(uint64_t) operations; /* in flight in offload threads; rings count their own */
+    _Atomic(uint32_t) entered;        /* futex: workers whose thread has entered, or could not */
+    _Atomic(uint32_t) drained;        /* futex: changes when the last coroutine ends while somebody stops the runtime */
+    _Atomic(uint64_t) operations;     /* in flight in offload threads; rings count their own */
 } wf_runtime;
 
 extern wf_runtime wf_rt;
@@ -164,12 +172,14 @@ bool wf_queue_has_work(wf_worker *self);
 /* Around everything by which a plain thread makes something runnable: weft_stop frees no worker while somebody is inside. */
 static inline void wf_foreign_enter(void)
 {
-    wf_fetch_add_seq_cst(&wf_rt.foreign, 1); /* ORDER(foreign): pairs with weft_stop: before what it hands over is seen. */
+    wf_fetch_add_seq_cst(&wf_rt.foreign,
+                         1); /* ORDER(foreign): pairs with weft_stop: before what it hands over is seen. */
 }
 
 static inline void wf_foreign_leave(void)
 {
-    wf_fetch_sub_seq_cst(&wf_rt.foreign, 1); /* ORDER(foreign): pairs with weft_stop: after the last look at a worker. */
+    wf_fetch_sub_seq_cst(&wf_rt.foreign,
+                         1); /* ORDER(foreign): pairs with weft_stop: after the last look at a worker. */
 }
 
 /* Run `message` on `target`'s own thread, soon. From any thread. */

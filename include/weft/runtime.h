@@ -49,6 +49,7 @@ WEFT_API int weft_config_print(const weft_config *config, int fd);
 /* Start the runtime: workers, their rings, the monitor. config NULL = weft_config_from_env. Need not be called: weft_run and
  * the first spawn start the runtime from the environment.
  * Returns 0; -EALREADY when it runs already; -EINVAL for a bad setting (described on stderr); -EDEADLK from inside a coroutine;
+ * -ENOTSUP when the structure of the machine cannot be read and pin is core;
  * -EPERM, -ENOSYS, -ENOMEM, -EMFILE, -EAGAIN when the kernel refuses rings, memory, descriptors or threads: what was refused,
  * by which limit, and the remedy is printed to stderr. On an error nothing is left running. */
 WEFT_API int weft_start(const weft_config *config);

@@ -1,5 +1,5 @@
-/* Calls that are ended before they are through: by a deadline, a timeout, a kill, a close. Each ends once, loses nothing that it
- * had moved, and leaves nothing in flight. Every test is made with each kind of call that can wait. */
+/* Calls that are ended before they are through: by a deadline, a timeout, a kill, a close. Each ends once, loses
+ * nothing that it had moved, and leaves nothing in flight. Every test is made with each kind of call that can wait. */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,8 +252,8 @@ static void test_killed_call_returns_ecanceled_once(void **state)
     wt_over_workers(end_all_by_kill, NULL);
 }
 
-/* Coroutines that do nothing but move between workers, so that one that is woken by a kill is often stolen: then its cancel has to
- * travel to the ring that has its operation. */
+/* Coroutines that do nothing but move between workers, so that one that is woken by a kill is often stolen: then its
+ * cancel has to travel to the ring that has its operation. */
 struct crowd {
     _Atomic(bool) over;
     int calls;
@@ -460,8 +460,8 @@ static void test_close_of_a_duplicate_leaves_the_other_alone(void **state)
     wt_over_workers(close_one_of_two, NULL);
 }
 
-/* Descriptors are opened and closed all the time, so that numbers recur at once. Each pair carries a mark of its own, and a
- * receiver on a descriptor that was closed must never see another pair's mark. */
+/* Descriptors are opened and closed all the time, so that numbers recur at once. Each pair carries a mark of its own,
+ * and a receiver on a descriptor that was closed must never see another pair's mark. */
 struct pair {
     int fds[2];
     char mark;
@@ -490,7 +490,8 @@ static void *reuse_numbers(void *arg)
         for (int n = rand_r(&seed) % 3; n > 0; n--)
             CHECK_INT(weft_send(pair.fds[1], &pair.mark, 1, 0), 1);
         weft_yield();
-        /* A receiver that has not begun would begin on a number that may be another's: as with threads, the program's business. */
+        /* A receiver that has not begun would begin on a number that may be another's: as with threads, the program's
+         * business. */
         wt_until_waiting(receiver, WF_WAIT_NONE);
         CHECK_INT(weft_close(pair.fds[0]), 0);
         CHECK_INT(weft_join(receiver, NULL), 0);

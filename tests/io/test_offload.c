@@ -172,7 +172,8 @@ static void *look_at_mask(void *arg)
     sigset_t mask;
     (void)arg;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    return (void *)(intptr_t)(sigismember(&mask, SIGTERM) && sigismember(&mask, SIGCHLD) && !sigismember(&mask, SIGSEGV));
+    return (void *)(intptr_t)(sigismember(&mask, SIGTERM) && sigismember(&mask, SIGCHLD) &&
+                              !sigismember(&mask, SIGSEGV));
 }
 
 static void *offload_mask(void *arg)

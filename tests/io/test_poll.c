@@ -19,7 +19,8 @@ static void *poll_at_once(void *arg)
     (void)arg;
     int fds[2];
     CHECK_INT(weft_pipe2(fds, O_CLOEXEC), 0);
-    struct pollfd both[3] = {{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLOUT}, {.fd = -1, .revents = 7}};
+    struct pollfd both[3] = {
+        {.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLOUT}, {.fd = -1, .revents = 7}};
     CHECK_INT(weft_poll(both, 3, -1), 1);
     CHECK_INT(both[0].revents, 0);
     CHECK_INT(both[1].revents, POLLOUT);

@@ -1,9 +1,9 @@
-/* io/op_word.h with sched/state.h: an operation whose caller is killed while it is in flight, against its completion, when
- * both are on different workers. The call ends once, with the result; the message that asks for the cancellation is not
- * touched once its frame may be gone; the next operation of the same coroutine is not ended by a late wake.
+/* io/op_word.h with sched/state.h: an operation whose caller is killed while it is in flight, against its completion,
+ * when both are on different workers. The call ends once, with the result; the message that asks for the cancellation
+ * is not touched once its frame may be gone; the next operation of the same coroutine is not ended by a late wake.
  *
- * The thread `ring` is the worker in whose ring the operation is: completions and messages are handled there one after the
- * other. The thread `coroutine` is the coroutine on whatever worker runs it.
+ * The thread `ring` is the worker in whose ring the operation is: completions and messages are handled there one
+ * after the other. The thread `coroutine` is the coroutine on whatever worker runs it.
  */
 #include "io/op_word.h"
 #include "sched/state.h"
@@ -89,6 +89,11 @@ static void ring_completes(void)
     mc_wait(&started[0]);
     if (!complete(RESULT))
         mc_check(!handle_message());
+}
+
+static void ring_completes_two(void)
+{
+    ring_completes();
     complete_second();
 }
 
@@ -97,6 +102,11 @@ static void ring_cancels(void)
 {
     mc_check(handle_message());
     mc_check(complete(RESULT));
+}
+
+static void ring_cancels_first(void)
+{
+    ring_cancels();
     complete_second();
 }
 
@@ -124,7 +134,7 @@ static int wait_for_wake(unsigned bits)
 
 static int take(void)
 {
-    mc_check((wf_load_acquire(&coro.op) & (WF_OP_PHASE | WF_OP_CANCEL)) == WF_OP_DONE);
+    mc_check((wf_load_relaxed(&coro.op) & (WF_OP_PHASE | WF_OP_CANCEL)) == WF_OP_DONE);
     wf_op_take(&coro.op);
     return wf_plain_read(&result);
 }
@@ -140,7 +150,7 @@ static void give_up(uint64_t ticket)
     wf_plain_write(&frame, 0); /* the frame is somebody else's now */
 }
 
-static void run_two(void)
+static void run_one(void)
 {
     uint64_t ticket = wf_state_ticket(&coro);
     wf_op_start(&coro.op, ticket, 0);
@@ -149,6 +159,11 @@ static void run_two(void)
     if (wait_for_wake(WF_STATE_KILLABLE) != 0)
         give_up(ticket);
     mc_check(take() == RESULT);
+}
+
+static void run_two(void)
+{
+    run_one();
     wf_op_start(&coro.op, wf_state_ticket(&coro), 0);
     mc_post(&started[1]);
     mc_check(wait_for_wake(0) == 0);
@@ -164,12 +179,17 @@ static void is_idle(void)
 static const struct mc_scenario scenarios[] = {
     {.name = "killed-as-it-completes",
      .setup = setup,
-     .threads = {{"coroutine", run_two}, {"ring", ring_completes}, {"killer", kill_it}},
+     .threads = {{"coroutine", run_one}, {"ring", ring_completes}, {"killer", kill_it}},
      .final = is_idle},
     {.name = "killed-and-cancelled",
      .setup = setup,
-     .threads = {{"coroutine", run_two}, {"ring", ring_cancels}, {"killer", kill_it}},
+     .threads = {{"coroutine", run_two}, {"ring", ring_cancels_first}, {"killer", kill_it}},
      .final = is_idle},
+    {.name = "completed-and-another",
+     .setup = setup,
+     .threads = {{"coroutine", run_two}, {"ring", ring_completes_two}, {"killer", kill_it}},
+     .final = is_idle,
+     .deep = true},
 };
 
 int main(int argc, char **argv)

@@ -37,9 +37,27 @@ static void test_host_port_refuses_everything_else(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "",          "localhost",  "localhost:",   "localhost:x",    "localhost:80x", "localhost: 80", "localhost:-1",
-        ":65536",    ":000080",    "::1:80",       "[::1]",          "[::1]80",       "[::1]:",        "[::1:80",
-        "[host]:80", "[1.2.3.4]:80", "[]:80",      "a b:80",         "host:80:90",    "http://host:80", "host]:80",
+        "",
+        "localhost",
+        "localhost:",
+        "localhost:x",
+        "localhost:80x",
+        "localhost: 80",
+        "localhost:-1",
+        ":65536",
+        ":000080",
+        "::1:80",
+        "[::1]",
+        "[::1]80",
+        "[::1]:",
+        "[::1:80",
+        "[host]:80",
+        "[1.2.3.4]:80",
+        "[]:80",
+        "a b:80",
+        "host:80:90",
+        "http://host:80",
+        "host]:80",
         "fe80::1%lo:80",
     };
     wf_host_port result;

@@ -1,0 +1,41 @@
+/* See registers.h. Empty on other architectures, so that one list of sources serves all. */
+#if defined(__x86_64__)
+
+#include "registers.h"
+
+__asm__(".text\n"
+        ".globl wt_switch_registers\n"
+        ".type wt_switch_registers, @function\n"
+        "wt_switch_registers:\n"
+        "    pushq %rbx\n"
+        "    pushq %rbp\n"
+        "    pushq %r12\n"
+        "    pushq %r13\n"
+        "    pushq %r14\n"
+        "    pushq %r15\n"
+        "    pushq %rcx\n"
+        "    movq 0(%rdx), %rbx\n"
+        "    movq 8(%rdx), %rbp\n"
+        "    movq 16(%rdx), %r12\n"
+        "    movq 24(%rdx), %r13\n"
+        "    movq 32(%rdx), %r14\n"
+        "    movq 40(%rdx), %r15\n"
+        "    xorl %edx, %edx\n"
+        "    call wf_context_switch\n"
+        "    popq %rcx\n"
+        "    movq %rbx, 0(%rcx)\n"
+        "    movq %rbp, 8(%rcx)\n"
+        "    movq %r12, 16(%rcx)\n"
+        "    movq %r13, 24(%rcx)\n"
+        "    movq %r14, 32(%rcx)\n"
+        "    movq %r15, 40(%rcx)\n"
+        "    popq %r15\n"
+        "    popq %r14\n"
+        "    popq %r13\n"
+        "    popq %r12\n"
+        "    popq %rbp\n"
+        "    popq %rbx\n"
+        "    ret\n"
+        ".size wt_switch_registers, . - wt_switch_registers\n");
+
+#endif
