@@ -639,3 +639,23 @@ size_t wf_stack_live(void)
     wf_unlock(&caches_lock);
     return live < 0 ? 0 : (size_t)live;
 }
+
+/* ---- fork ---- */
+
+void wf_stack_fork_lock(void)
+{
+    wf_lock_take(&caches_lock);
+    for (int guard = 0; guard <= WF_GUARD_NONE; guard++)
+        for (int stack_class = 0; stack_class < WF_STACK_CLASSES; stack_class++)
+            wf_lock_take(&pools[guard][stack_class].lock);
+    wf_lock_take(&headers_lock);
+}
+
+void wf_stack_fork_unlock(void)
+{
+    wf_unlock(&headers_lock);
+    for (int guard = 0; guard <= WF_GUARD_NONE; guard++)
+        for (int stack_class = 0; stack_class < WF_STACK_CLASSES; stack_class++)
+            wf_unlock(&pools[guard][stack_class].lock);
+    wf_unlock(&caches_lock);
+}

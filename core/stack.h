@@ -97,4 +97,8 @@ bool wf_stack_guard_hit(const void *address, char **base, size_t *size);
 /* How many are handed out at the moment, over all classes: zero when a runtime has stopped. A snapshot while others run. */
 size_t wf_stack_live(void);
 
+/* Around fork(2): so that the child does not inherit the pools in the middle of a change by another thread. */
+void wf_stack_fork_lock(void);
+void wf_stack_fork_unlock(void);
+
 #endif

@@ -14,7 +14,7 @@
 /* What the system call does when it cannot go on. */
 enum wf_call_kind {
     WF_CALL_DONTWAIT, /* has MSG_DONTWAIT among its flags: -EAGAIN */
-    WF_CALL_NOWAIT, /* preadv2 and pwritev2: blocks; with RWF_NOWAIT in args[5] -EAGAIN, or -EOPNOTSUPP where a file lacks that */
+    WF_CALL_NOWAIT, /* preadv2, pwritev2: blocks; with RWF_NOWAIT in args[5] -EAGAIN, -EOPNOTSUPP if the file has no such */
     WF_CALL_BLOCKS, /* blocks, unless the descriptor is O_NONBLOCK */
 };
 

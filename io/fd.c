@@ -288,3 +288,16 @@ WEFT_API int weft_close(int fd)
     wf_fetch_sub_acq_rel(&entry->word, WF_FD_RELEASING);
     return result == -EINTR ? 0 : result; /* Linux has closed it all the same */
 }
+
+/* ---- fork ---- */
+
+void wf_fd_forget(void)
+{
+    groups_lock = (wf_lock){0}; /* a thread of the parent may have held it */
+    groups = (wf_list){0};
+    for (int i = 0; i < LEAVES; i++) {
+        wf_fd *leaf = wf_load_relaxed(&leaves[i]); /* relaxed: there is one thread */
+        if (leaf != NULL)
+            wf_syscall3(SYS_madvise, leaf, LEAF_SIZE * sizeof(wf_fd), MADV_DONTNEED); /* private memory: zero from now on */
+    }
+}

@@ -76,4 +76,7 @@ typedef struct wf_fd_group {
 int wf_fd_join_group(const wf_fd_group *group, wf_coro *self);
 void wf_fd_part_group(wf_coro *self);
 
+/* In the child of a fork: the calls that were in progress are the parent's, and so are their counts. */
+void wf_fd_forget(void);
+
 #endif

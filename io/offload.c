@@ -272,3 +272,15 @@ WEFT_API int weft_offload(weft_fn *fn, void *arg, void **result)
         *result = o.result;
     return error;
 }
+
+void wf_offload_forget(void)
+{
+    pool.lock = (wf_lock){0}; /* a thread of the parent may have held it */
+    pool.queue = (wf_list){0};
+    pool.running = (wf_list){0};
+    pool.ended = (wf_list){0};
+    pool.queued = 0;
+    pool.threads = 0;
+    pool.idle = 0;
+    pool.stopping = false;
+}

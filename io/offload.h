@@ -38,4 +38,7 @@ int wf_job_run(wf_job *job, wf_coro *self, int64_t deadline, enum wf_job_state *
 /* End all threads; jobs that were abandoned before they began are discarded. For wf_driver.stop. */
 void wf_offload_stop(void);
 
+/* In the child of a fork: the threads and their jobs are the parent's. */
+void wf_offload_forget(void);
+
 #endif

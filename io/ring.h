@@ -76,7 +76,7 @@ void wf_ring_submit(wf_ring *ring);
 int wf_ring_open(struct wf_worker *worker, const weft_config *config, char *why, size_t why_size);
 int wf_ring_enter(struct wf_worker *worker);
 void wf_ring_close(struct wf_worker *worker);
-void wf_ring_abandon(struct wf_worker *worker);
+void wf_ring_abandon(struct wf_worker *const *workers, unsigned count);
 
 /* Set-up flags that wf_ring_open does not try, so that tests can have the rings of older kernels. Zero. */
 extern unsigned wf_ring_flags_barred;

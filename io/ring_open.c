@@ -16,6 +16,8 @@
 
 #include "core/alloc.h"
 #include "core/syscall.h"
+#include "io/fd.h"
+#include "io/offload.h"
 #include "io/ring.h"
 
 enum { ENTRIES_MIN = 8 };
@@ -223,12 +225,18 @@ int wf_ring_enter(struct wf_worker *worker)
     return 0;
 }
 
-/* The queues are not mapped in the child (dontfork), so there is nothing else to give back. */
-void wf_ring_abandon(struct wf_worker *worker)
+/* The queues are not mapped in the child (dontfork), so their descriptors are all there is to give back. */
+void wf_ring_abandon(struct wf_worker *const *workers, unsigned count)
 {
-    wf_ring *ring = worker->source;
-    wf_syscall3(SYS_close, ring->uring.ring_fd, 0, 0);
-    wf_syscall3(SYS_close, ring->wakeup_fd, 0, 0);
+    for (unsigned i = 0; i < count; i++) {
+        wf_ring *ring = workers[i] != NULL ? workers[i]->source : NULL;
+        if (ring == NULL)
+            continue;
+        wf_syscall3(SYS_close, ring->uring.ring_fd, 0, 0);
+        wf_syscall3(SYS_close, ring->wakeup_fd, 0, 0);
+    }
+    wf_fd_forget();
+    wf_offload_forget();
 }
 
 void wf_ring_close(struct wf_worker *worker)

@@ -309,11 +309,20 @@ void wf_coro_each(void (*visit)(wf_coro *coro, void *arg), void *arg)
     }
 }
 
+void wf_coro_fork_lock(void)
+{
+    wf_lock_take(&space.lock);
+}
+
+void wf_coro_fork_unlock(void)
+{
+    wf_unlock(&space.lock);
+}
+
 void wf_coro_forget_all(void)
 {
     /* relaxed, all of it: there is one thread. */
     uint64_t extent = wf_load_relaxed(&space.extent);
-    space.lock = (wf_lock){0}; /* another thread of the parent may have held it */
     space.free = NULL;
     for (uint64_t offset = 0; offset < extent; offset += sizeof(wf_coro)) {
         wf_coro *coro = (wf_coro *)(void *)(space.base + offset);

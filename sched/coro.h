@@ -140,6 +140,10 @@ bool wf_coro_unref(struct wf_worker *worker, const weft_t *handle); /* false: st
  * phase and must not keep the pointer without a reference. */
 void wf_coro_each(void (*visit)(wf_coro *coro, void *arg), void *arg);
 
+/* Around fork(2), as wf_stack_fork_lock. */
+void wf_coro_fork_lock(void);
+void wf_coro_fork_unlock(void);
+
 /* In the child of a fork: no coroutine of the parent can run here, so all handles become stale. */
 void wf_coro_forget_all(void);
 

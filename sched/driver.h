@@ -26,8 +26,9 @@ struct wf_driver {
      * limit, and the remedy), and has undone its own work. */
     int (*open)(struct wf_worker *worker, const weft_config *config, char *why, size_t why_size);
 
-    /* In the child of a fork: close what was inherited of the parent's source, and nothing else. NULL: nothing to do. */
-    void (*abandon)(struct wf_worker *worker);
+    /* In the child of a fork, which has none of the parent's threads: close what was inherited of the sources of the parent's
+     * workers (one that was not opened has source NULL), and forget what was in flight. NULL: nothing to do. */
+    void (*abandon)(struct wf_worker *const *workers, unsigned count);
 
     /* First call on the worker's own thread, before anything else: what only that thread may do (enable the ring). */
     int (*enter)(struct wf_worker *worker);

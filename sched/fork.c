@@ -10,14 +10,26 @@
 #include "sched/monitor.h"
 #include "sched/worker.h"
 
+static void prepare(void)
+{
+    wf_coro_fork_lock();
+    wf_stack_fork_lock();
+}
+
+static void in_parent(void)
+{
+    wf_stack_fork_unlock();
+    wf_coro_fork_unlock();
+}
+
 static void in_child(void)
 {
+    in_parent();
     /* relaxed, all of it: there is one thread. */
     if (wf_load_relaxed(&wf_rt.phase) == WF_RUNTIME_OFF)
         return;
-    for (unsigned i = 0; wf_rt.workers != NULL && i < wf_rt.count; i++)
-        if (wf_rt.workers[i] != NULL && wf_rt.workers[i]->source != NULL && wf_rt.driver->abandon != NULL)
-            wf_rt.driver->abandon(wf_rt.workers[i]);
+    if (wf_rt.workers != NULL && wf_rt.driver != NULL && wf_rt.driver->abandon != NULL)
+        wf_rt.driver->abandon(wf_rt.workers, wf_rt.count);
     wf_worker_forget();
     wf_monitor_forget();
     wf_coro_forget_all();
@@ -30,7 +42,7 @@ static void in_child(void)
 
 static void install(void)
 {
-    pthread_atfork(NULL, NULL, in_child);
+    pthread_atfork(prepare, in_parent, in_child);
 }
 
 void wf_fork_install(void)

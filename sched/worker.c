@@ -16,6 +16,7 @@
 #include "core/fault.h"
 #include "core/fiber.h"
 #include "core/futex.h"
+#include "sched/dump.h"
 #include "sched/monitor.h"
 
 static _Thread_local wf_worker *this_worker __attribute__((tls_model("initial-exec")));
@@ -146,9 +147,35 @@ static int enter(wf_worker *self)
     return error;
 }
 
+/* ---- pthread_exit in a coroutine ---- */
+
+/* It would unwind the coroutine's stack and end the worker's thread, and whatever waits for this worker would wait for ever. What
+ * runs at the end of a thread finds out: a worker that ends by itself is no worker any more by then. */
+static pthread_key_t end_key;
+static pthread_once_t end_once = PTHREAD_ONCE_INIT;
+
+static void check_end(void *arg)
+{
+    char who[200] = "unknown";
+    (void)arg;
+    if (this_worker == NULL)
+        return;
+    wf_coro *coro = wf_load_relaxed(&this_worker->current); /* relaxed: this thread wrote it */
+    if (coro != NULL && coro->stack != NULL)
+        wf_dump_fault(coro->stack->base, who, sizeof(who));
+    wf_die("coroutine %s called pthread_exit, which would end its worker: return from the coroutine's body instead", who);
+}
+
+static void make_end_key(void)
+{
+    pthread_key_create(&end_key, check_end);
+}
+
 static void *worker_main(void *arg)
 {
     wf_worker *self = arg;
+    pthread_once(&end_once, make_end_key);
+    pthread_setspecific(end_key, self);
     this_worker = self;
     int error = enter(self);
     wf_runtime_entered(self, error);

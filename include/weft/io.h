@@ -7,7 +7,14 @@
  * Errors beyond those of the namesake, for all of them: -ECANCELED when the coroutine was killed, or when another coroutine
  * closed the descriptor with weft_close meanwhile; -ETIMEDOUT when an enclosing weft_timeout or the deadline of the _until form
  * passed. A call that had moved some bytes by then returns their number. A descriptor with O_NONBLOCK set gets -EAGAIN as the
- * program asked for.
+ * program asked for. -ENOMEM for want of memory for the table of descriptors, or for the block of a plain thread.
+ *
+ * On a blocking descriptor write, writev, pwrite, send and sendmsg move all bytes, as their namesakes do, unless an error or a
+ * deadline comes between. Nothing here raises SIGPIPE: -EPIPE.
+ *
+ * On coroutines the calls that may wait use io_uring and need Linux 5.19 (io_uring_enter(2), io_uring_setup(2)); weft_start
+ * says so where it is older. Descriptors are closed with weft_close; one that is closed with close(2) while a call is in it
+ * is the program's own business, as it is with threads.
  */
 #ifndef WEFT_IO_H
 #define WEFT_IO_H
@@ -44,8 +51,10 @@ WEFT_API ssize_t weft_pwrite_until(int fd, const void *buffer, size_t count, off
 WEFT_API int weft_open(const char *path, int flags, mode_t mode);
 WEFT_API int weft_openat(int dirfd, const char *path, int flags, mode_t mode);
 
-/* Close fd. Calls of other coroutines in flight on it end with -ECANCELED first, so that a reused number never gets their
- * bytes. Closes also when the caller was killed, and never returns -ECANCELED or -ETIMEDOUT. */
+/* Close fd. Calls of others in flight on it, coroutines and plain threads, end with -ECANCELED first, so that a reused number
+ * never gets their bytes; calls on a duplicate of it go on. May suspend when there are such calls. Closes also when the
+ * caller was killed, and never returns -ECANCELED or -ETIMEDOUT. 0; -EBADF (not open, or somebody else is closing it); -EIO and
+ * the like as close(2): it is closed all the same; -ENOMEM. */
 WEFT_API int weft_close(int fd);
 
 WEFT_API int weft_fsync(int fd);
@@ -84,7 +93,8 @@ WEFT_API int weft_pipe2(int fds[2], int flags);
 WEFT_API int weft_dup(int fd);
 
 /* poll(fds, n, timeout in milliseconds, -1 = for ever). Returns the number of descriptors with events; 0 when its own timeout
- * or deadline passed; -ETIMEDOUT only for an enclosing weft_timeout. */
+ * or deadline passed; -ETIMEDOUT only for an enclosing weft_timeout; -ECANCELED when killed, or when one of them was closed with
+ * weft_close meanwhile; -ENOMEM, for more than 8 descriptors. */
 WEFT_API int weft_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 WEFT_API int weft_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline);
 

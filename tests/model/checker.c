@@ -22,7 +22,7 @@
 enum { STACK_BYTES = 64 * 1024, DECISIONS = 1 << 16, STEPS = 4000 };
 
 /* What a thread does next. */
-enum pending { START, READ, WRITE, FENCE, FUTEX_WAIT, FUTEX_WAKE, ASLEEP, SEMAPHORE, LOCK, PAUSED };
+enum pending { START, READ, WRITE, FENCE, FUTEX_WAIT, FUTEX_WAKE, ASLEEP, SEMAPHORE, LOCK, PAUSED, FREE };
 
 struct pending_op {
     enum pending what;
@@ -61,6 +61,8 @@ static struct {
     unsigned asleep; /* the sleep set */
     unsigned long writes;
     unsigned long steps;
+    const volatile char *freed; /* nobody may touch it any more */
+    size_t freed_size;
     bool starting;
     bool failed;
     bool pruned;
@@ -130,7 +132,7 @@ static bool fences(const struct pending_op *op)
  * they leave behind is kept per location; only a fence looks at all of them. */
 static bool depends(const struct pending_op *a, const struct pending_op *b)
 {
-    if ((fences(a) && b->seq_cst) || (fences(b) && a->seq_cst))
+    if ((fences(a) && b->seq_cst) || (fences(b) && a->seq_cst) || a->what == FREE || b->what == FREE)
         return true;
     if (a->location < 0 || a->location != b->location)
         return false;
@@ -271,6 +273,17 @@ static void announce(enum pending what, int location, bool seq_cst)
         stop_here("it does not end: more than STEPS operations (a livelock?)");
 }
 
+/* A futex call on what is gone does no harm. */
+static void check_not_freed(const struct mc_site *site, const volatile void *address)
+{
+    size_t offset = (size_t)((const volatile char *)address - run.freed);
+    if (run.freed == NULL || offset >= run.freed_size)
+        return;
+    char text[200];
+    snprintf(text, sizeof text, "touches what was freed: %s at %s:%d", site->operand, site->file, site->line);
+    stop_here(text);
+}
+
 static void count_write(void)
 {
     run.writes++;
@@ -329,6 +342,7 @@ uint64_t mc_load(struct mc_site *site, const volatile void *address, size_t size
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(READ, location, site->order == MC_SEQ_CST);
+    check_not_freed(site, address);
     bool stale = false;
     uint64_t value = mc_memory_load(run.current, location, site->order, reads_newest(), &stale);
     trace(site, "is", value, note_stale(stale));
@@ -341,6 +355,7 @@ void mc_store(struct mc_site *site, volatile void *address, size_t size, uint64_
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST);
+    check_not_freed(site, address);
     mc_memory_store(run.current, location, value, site->order);
     count_write();
     trace(site, "=", value, "");
@@ -352,6 +367,7 @@ uint64_t mc_rmw(struct mc_site *site, volatile void *address, size_t size, enum 
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST);
+    check_not_freed(site, address);
     uint64_t old = mc_memory_rmw(run.current, location, what, value, site->order);
     count_write();
     trace(site, "was", old, "");
@@ -364,6 +380,7 @@ bool mc_cas(struct mc_site *site, volatile void *address, size_t size, void *exp
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST || site->failure == MC_SEQ_CST);
+    check_not_freed(site, address);
     uint64_t found = 0;
     memcpy(&found, expected, size); /* little-endian, as both architectures are */
     bool stale = false;
@@ -507,6 +524,7 @@ void mc_lock(volatile uint32_t *word)
 {
     int location = mc_locate(word, sizeof *word, "lock");
     announce(LOCK, location, false);
+    check_not_freed(&lock_site, word);
     mc_memory_rmw(run.current, location, MC_EXCHANGE, 1, MC_ACQUIRE);
     trace(&lock_site, "lock", (uint64_t)location, "");
     mc_memory_tick(run.current);
@@ -516,10 +534,18 @@ void mc_unlock(volatile uint32_t *word)
 {
     int location = mc_locate(word, sizeof *word, "lock");
     announce(WRITE, location, false);
+    check_not_freed(&unlock_site, word);
     mc_memory_rmw(run.current, location, MC_EXCHANGE, 0, MC_RELEASE);
     count_write();
     trace(&unlock_site, "lock", (uint64_t)location, "");
     mc_memory_tick(run.current);
+}
+
+void mc_free(const volatile void *address, size_t size)
+{
+    announce(FREE, -1, false);
+    run.freed = address;
+    run.freed_size = size;
 }
 
 int mc_choose(int count)

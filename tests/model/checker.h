@@ -67,6 +67,10 @@ bool mc_try_wait(mc_semaphore *semaphore);
 void mc_lock(volatile uint32_t *word);
 void mc_unlock(volatile uint32_t *word);
 
+/* From now on nobody may touch this atomically; one object in an execution. (Plain memory that goes away is written to
+ * instead: whoever touches it later races.) */
+void mc_free(const volatile void *address, size_t size);
+
 /* ---- what model_atomics.h and model_futex.h are made of ---- */
 
 enum mc_order { MC_RELAXED, MC_ACQUIRE, MC_RELEASE, MC_ACQ_REL, MC_SEQ_CST };

@@ -24,11 +24,11 @@ typedef struct operation {
     int result;
 } operation;
 
-typedef struct source {
+typedef struct fake_source {
     wf_lock lock;
     wf_list operations; /* lock */
     _Atomic(uint32_t) woken; /* any (atomic): futex */
-} source;
+} fake_source;
 
 static _Atomic(uint32_t) waits;
 
@@ -42,7 +42,7 @@ unsigned wt_fake_waits(void)
 int wt_fake_operation(int64_t ns, int result)
 {
     wf_coro *self = wf_self_coro();
-    source *source = wf_worker_self()->source;
+    fake_source *source = wf_worker_self()->source;
     operation op = {.coro = self, .ticket = wf_state_ticket(self), .due_ns = wf_clock_now() + ns, .result = result};
     int error = wf_check(self);
     if (error != 0)
@@ -60,13 +60,13 @@ int wt_fake_operation(int64_t ns, int result)
 }
 
 /* Complete what is due. The earliest of the others goes to *next. */
-static int complete(source *source, int64_t *next)
+static int complete(fake_source *source, int64_t *next)
 {
     int count = 0;
     int64_t now = wf_clock_now();
     wf_lock_take(&source->lock);
     for (wf_list *node = source->operations.next, *after; node != &source->operations; node = after) {
-        operation *op = WF_CONTAINER_OF(node, operation, node);
+        operation *op = wf_container_of(node, operation, node);
         after = node->next;
         if (op->due_ns <= now) {
             wf_list_remove(node);
@@ -85,7 +85,7 @@ static int complete(source *source, int64_t *next)
 static int open_source(wf_worker *worker, const weft_config *config, char *why, size_t why_size)
 {
     (void)config, (void)why, (void)why_size;
-    source *source = wf_alloc(sizeof(*source));
+    fake_source *source = wf_alloc(sizeof(*source));
     if (source == NULL)
         return -ENOMEM;
     wf_list_init(&source->operations);
@@ -113,7 +113,7 @@ static int poll_source(wf_worker *worker)
 
 static int wait_in_source(wf_worker *worker, int64_t deadline_ns)
 {
-    source *source = worker->source;
+    fake_source *source = worker->source;
     int64_t until = deadline_ns;
     wf_fetch_add_relaxed(&waits, 1); /* relaxed: a counter */
     int count = complete(source, &until);
@@ -126,7 +126,7 @@ static int wait_in_source(wf_worker *worker, int64_t deadline_ns)
 
 static bool is_busy(wf_worker *worker)
 {
-    source *source = worker->source;
+    fake_source *source = worker->source;
     wf_lock_take(&source->lock);
     bool busy = !wf_list_is_empty(&source->operations);
     wf_unlock(&source->lock);
@@ -136,7 +136,7 @@ static bool is_busy(wf_worker *worker)
 static void wake_source(wf_worker *target, wf_worker *self)
 {
     (void)self;
-    source *source = target->source;
+    fake_source *source = target->source;
     wf_store_relaxed(&source->woken, 1); /* relaxed: as in wait_in_source */
     wf_futex_wake(&source->woken, 1);
 }
