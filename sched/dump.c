@@ -312,3 +312,13 @@ int weft_dump(int fd)
     errno = saved;
     return error;
 }
+
+void wf_dump_fork_lock(void)
+{
+    wf_lock_take(&dump.lock);
+}
+
+void wf_dump_fork_unlock(void)
+{
+    wf_unlock(&dump.lock);
+}

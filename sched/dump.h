@@ -22,4 +22,7 @@ int wf_dump_signal_start(int number);
 /* End that; the signal does again what it did before. Fine without a start. */
 void wf_dump_signal_stop(void);
 
+/* In the child of a fork: its thread does not exist here; the signal is as it was before the start. */
+void wf_dump_signal_forget(void);
+
 #endif

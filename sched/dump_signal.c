@@ -80,18 +80,29 @@ int wf_dump_signal_start(int number)
     return result;
 }
 
-void wf_dump_signal_stop(void)
+static void restore_handler(void)
 {
-    if (signals.number == 0)
-        return;
-    int saved = errno;
     struct sigaction present;
     if (sigaction(signals.number, NULL, &present) == 0 &&
         present.sa_handler == ask) /* the program may have taken it since */
         sigaction(signals.number, &signals.before, NULL);
     signals.number = 0;
+}
+
+void wf_dump_signal_stop(void)
+{
+    if (signals.number == 0)
+        return;
+    int saved = errno;
+    restore_handler();
     wf_store_relaxed(&signals.stopping, true); /* relaxed: the semaphore orders it */
     sem_post(&signals.asked);
     pthread_join(signals.thread, NULL);
     errno = saved;
+}
+
+void wf_dump_signal_forget(void)
+{
+    if (signals.number != 0)
+        restore_handler();
 }

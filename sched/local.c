@@ -169,3 +169,13 @@ void wf_local_run_destructors(wf_coro *coro)
     extra->locals = NULL;
     extra->locals_count = 0;
 }
+
+void wf_local_fork_lock(void)
+{
+    wf_lock_take(&keys.lock);
+}
+
+void wf_local_fork_unlock(void)
+{
+    wf_unlock(&keys.lock);
+}

@@ -41,7 +41,9 @@ enum { WAITERS = 1, WOKEN = 2, HANDOVER = 4, FLAGS = WAITERS | WOKEN | HANDOVER 
 enum { WAKE_OWNER = 0, WAKE_RETRY = 1 };
 
 /* About 1 µs at 30–40 cycles each: what it costs to leave and to be brought back by another worker. */
-enum { SPINS = 100 };
+#ifndef WF_MUTEX_SPINS
+#define WF_MUTEX_SPINS 100 /* the model uses 1 */
+#endif
 
 /* A section under a mutex is rarely over some microseconds, and the woken one loses a turn to each that overtakes it;
  * twice is chance. 1 ms bounds the wait where it is not. */
@@ -102,7 +104,7 @@ static bool is_running(const wf_coro *coro)
 /* Try for as long as the owner is running. True: taken. */
 static bool spin(struct mutex *m, struct attempt *a)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < WF_MUTEX_SPINS; i++) {
         uintptr_t word = wf_load_acquire(&m->word); /* ORDER(mutex-owner): pairs with take: the owner's block. */
         if (owner_of(word) == NULL)
             return take(m, a->self, a->woken ? WOKEN : 0);

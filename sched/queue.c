@@ -276,17 +276,22 @@ static inline void share(wf_worker *self)
         wf_queue_wake_one(self);
 }
 
+#define NO_STACK \
+    "no stack for a coroutine that is to start (out of memory, or of mappings for guards): it waits until others "
+
 /* No stack is to be had for a coroutine that wants to start: it goes to the end of the shared queue, and gets one when others
- * have given theirs back. Said once a second. */
+ * have given theirs back. Said once a second; where nobody has one to give back, whatever the log level. */
 static void defer(wf_coro *coro)
 {
     static _Atomic(int64_t) said_at = INT64_MIN / 2;
     int64_t now = wf_clock_now();
-    int64_t last = wf_load_relaxed(&said_at);                              /* relaxed: only spaces out messages */
-    if (now - last >= WEFT_SECOND && wf_cas_relaxed(&said_at, &last, now)) /* relaxed: as above */
-        wf_log(WEFT_LOG_WARN,
-               "no stack for a coroutine that is to start (out of memory, or of mappings for guards): it waits "
-               "until others end; raise vm.max_map_count or the memory limit, or spawn fewer at a time");
+    int64_t last = wf_load_relaxed(&said_at); /* relaxed: only spaces out messages */
+    bool due = now - last >= WEFT_SECOND && wf_cas_relaxed(&said_at, &last, now); /* relaxed: as above */
+    if (due && wf_stack_live() == 0)
+        wf_complain(NO_STACK
+                    "end, but none is running; raise vm.max_map_count or the memory limit, or lower WEFT_STACK_SIZE");
+    else if (due)
+        wf_log(WEFT_LOG_WARN, NO_STACK "end; raise vm.max_map_count or the memory limit, or spawn fewer at a time");
     put_shared(coro, coro, 1);
 }
 

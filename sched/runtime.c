@@ -127,12 +127,14 @@ static int place_workers(void)
         return 0;
     wf_topology *topology = wf_topology_new();
     if (topology == NULL && wf_rt.config.pin == WEFT_PIN_CORE) {
-        wf_complain("cannot start: WEFT_PIN=core needs the structure of this machine, and hwloc could not read it (is /sys mounted, is "
+        wf_complain("cannot start: WEFT_PIN=core needs the structure of this machine, and hwloc could not read it (is "
+                    "/sys mounted, is "
                     "there memory?); mend that, or set WEFT_PIN=none");
         return -ENOTSUP;
     }
     if (topology == NULL) /* all functions take that for a machine of which nothing is known */
-        wf_log(WEFT_LOG_WARN, "hwloc could not read the structure of this machine; workers steal from each other in no special order");
+        wf_log(WEFT_LOG_WARN,
+               "hwloc could not read the structure of this machine; workers steal from each other in no special order");
     int error = 0;
     for (unsigned i = 0; i < wf_rt.count && error == 0; i++) {
         wf_worker *worker = wf_rt.workers[i];
@@ -256,6 +258,8 @@ static int set_up(const weft_config *config)
 /* What a start sets to zero and a stop leaves behind. */
 static void reset(void)
 {
+    wf_rt.idle.lock = (wf_lock){0}; /* in the child of a fork somebody may seem to hold them */
+    wf_rt.shared_lock = (wf_lock){0};
     wf_rt.idle.sleepers = 0;
     memset(wf_rt.idle.listed, 0, sizeof(wf_rt.idle.listed));
     wf_rt.shared_head = NULL;

@@ -61,3 +61,13 @@ int weft_stats(weft_stats_info *stats)
     wf_unlock(&readers);
     return running ? 0 : -ESRCH;
 }
+
+void wf_stats_fork_lock(void)
+{
+    wf_lock_take(&readers);
+}
+
+void wf_stats_fork_unlock(void)
+{
+    wf_unlock(&readers);
+}

@@ -114,3 +114,13 @@ void wf_thread_wake(wf_coro *thread)
     wf_store_release(&thread->thread_awake, 1);
     wf_futex_wake(&thread->thread_awake, 1);
 }
+
+void wf_thread_fork_lock(void)
+{
+    wf_lock_take(&pool.lock);
+}
+
+void wf_thread_fork_unlock(void)
+{
+    wf_unlock(&pool.lock);
+}

@@ -132,6 +132,16 @@ static inline void wf_count(_Atomic(uint64_t) *counter, uint64_t n)
 void wf_fork_install(void);
 void wf_worker_forget(void);
 
+/* Around fork(2), so that the child does not inherit these modules in the middle of a change by another thread. */
+void wf_dump_fork_lock(void);
+void wf_dump_fork_unlock(void);
+void wf_stats_fork_lock(void);
+void wf_stats_fork_unlock(void);
+void wf_local_fork_lock(void);
+void wf_local_fork_unlock(void);
+void wf_thread_fork_lock(void);
+void wf_thread_fork_unlock(void);
+
 /* The calling thread's worker, NULL on a plain thread. Never inlined, so that no compiler keeps the address of the thread-local
  * variable across a suspension (DESIGN: errno and TLS). Call it again after anything that may suspend. */
 wf_worker *wf_worker_self(void);

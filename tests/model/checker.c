@@ -63,6 +63,7 @@ static struct {
     unsigned long steps;
     const volatile char *freed; /* nobody may touch it any more */
     size_t freed_size;
+    bool quiet[MC_LOCATIONS]; /* operations on it are no steps */
     bool starting;
     bool failed;
     bool pruned;
@@ -265,7 +266,7 @@ static void stop_here(const char *what)
 /* The running thread is about to do something: let all orders be tried. Returns when it is its turn. */
 static void announce(enum pending what, int location, bool seq_cst)
 {
-    if (run.current == MC_CONTROLLER)
+    if (run.current == MC_CONTROLLER || (location >= 0 && run.quiet[location]))
         return;
     run.threads[run.current].next = (struct pending_op){what, location, seq_cst};
     switch_to(run.starting ? MC_CONTROLLER : pick_thread());
@@ -273,9 +274,13 @@ static void announce(enum pending what, int location, bool seq_cst)
         stop_here("it does not end: more than STEPS operations (a livelock?)");
 }
 
-/* A futex call on what is gone does no harm. */
-static void check_not_freed(const struct mc_site *site, const volatile void *address)
+static void check_race(const struct mc_site *site, const volatile void *address, bool write);
+
+/* After announce: the address may be used now. A futex call on what is gone does no harm. */
+static void check_address(const struct mc_site *site, const volatile void *address, int location)
 {
+    if (run.quiet[location])
+        check_race(site, address, true);
     size_t offset = (size_t)((const volatile char *)address - run.freed);
     if (run.freed == NULL || offset >= run.freed_size)
         return;
@@ -342,7 +347,7 @@ uint64_t mc_load(struct mc_site *site, const volatile void *address, size_t size
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(READ, location, site->order == MC_SEQ_CST);
-    check_not_freed(site, address);
+    check_address(site, address, location);
     bool stale = false;
     uint64_t value = mc_memory_load(run.current, location, site->order, reads_newest(), &stale);
     trace(site, "is", value, note_stale(stale));
@@ -355,7 +360,7 @@ void mc_store(struct mc_site *site, volatile void *address, size_t size, uint64_
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST);
-    check_not_freed(site, address);
+    check_address(site, address, location);
     mc_memory_store(run.current, location, value, site->order);
     count_write();
     trace(site, "=", value, "");
@@ -367,7 +372,7 @@ uint64_t mc_rmw(struct mc_site *site, volatile void *address, size_t size, enum 
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST);
-    check_not_freed(site, address);
+    check_address(site, address, location);
     uint64_t old = mc_memory_rmw(run.current, location, what, value, site->order);
     count_write();
     trace(site, "was", old, "");
@@ -380,7 +385,7 @@ bool mc_cas(struct mc_site *site, volatile void *address, size_t size, void *exp
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST || site->failure == MC_SEQ_CST);
-    check_not_freed(site, address);
+    check_address(site, address, location);
     uint64_t found = 0;
     memcpy(&found, expected, size); /* little-endian, as both architectures are */
     bool stale = false;
@@ -406,18 +411,23 @@ void mc_fence(struct mc_site *site)
     mc_memory_tick(run.current);
 }
 
-/* Not a point where others may run: a race is one in every order of the operations around it. */
-void mc_plain(struct mc_site *site, const volatile void *address, bool write)
+static void check_race(const struct mc_site *site, const volatile void *address, bool write)
 {
     const char *race = mc_memory_plain(run.current, address, write);
-    if (++run.steps > STEPS)
-        stop_here("it does not end: more than STEPS operations (a list that is a circle?)");
     if (race == NULL)
         return;
     trace(site, "", 0, "<- data race");
     char text[200];
     snprintf(text, sizeof text, "%s, %s at %s:%d", race, site->operand, site->file, site->line);
     stop_here(text);
+}
+
+/* Not a point where others may run: a race is one in every order of the operations around it. */
+void mc_plain(struct mc_site *site, const volatile void *address, bool write)
+{
+    if (++run.steps > STEPS)
+        stop_here("it does not end: more than STEPS operations (a list that is a circle?)");
+    check_race(site, address, write);
 }
 
 /* The spinner goes on when somebody has written something, or when nobody else can go on. */
@@ -524,7 +534,7 @@ void mc_lock(volatile uint32_t *word)
 {
     int location = mc_locate(word, sizeof *word, "lock");
     announce(LOCK, location, false);
-    check_not_freed(&lock_site, word);
+    check_address(&lock_site, word, location);
     mc_memory_rmw(run.current, location, MC_EXCHANGE, 1, MC_ACQUIRE);
     trace(&lock_site, "lock", (uint64_t)location, "");
     mc_memory_tick(run.current);
@@ -534,7 +544,7 @@ void mc_unlock(volatile uint32_t *word)
 {
     int location = mc_locate(word, sizeof *word, "lock");
     announce(WRITE, location, false);
-    check_not_freed(&unlock_site, word);
+    check_address(&unlock_site, word, location);
     mc_memory_rmw(run.current, location, MC_EXCHANGE, 0, MC_RELEASE);
     count_write();
     trace(&unlock_site, "lock", (uint64_t)location, "");
@@ -546,6 +556,11 @@ void mc_free(const volatile void *address, size_t size)
     announce(FREE, -1, false);
     run.freed = address;
     run.freed_size = size;
+}
+
+void mc_quiet(const volatile void *address, size_t size)
+{
+    run.quiet[mc_locate(address, size, "quiet")] = true;
 }
 
 int mc_choose(int count)

@@ -71,6 +71,10 @@ void mc_unlock(volatile uint32_t *word);
  * instead: whoever touches it later races.) */
 void mc_free(const volatile void *address, size_t size);
 
+/* In setup: operations on this are no steps at which others may run. For what one thread alone uses, or one after the other;
+ * anything else is found, as a race. */
+void mc_quiet(const volatile void *address, size_t size);
+
 /* ---- what model_atomics.h and model_futex.h are made of ---- */
 
 enum mc_order { MC_RELAXED, MC_ACQUIRE, MC_RELEASE, MC_ACQ_REL, MC_SEQ_CST };

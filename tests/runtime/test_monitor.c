@@ -8,10 +8,10 @@
 enum { CHILDREN = 100, SLEEPERS = 20, HOG_MS = 300, NAP_MS = 20 };
 
 struct stall {
-    weft_event go;              /* wakes `woken`, which then is the hog's next */
+    weft_event go; /* wakes `woken`, which then is the hog's next */
     weft_t *woken, *children[CHILDREN], *sleepers[SLEEPERS];
-    _Atomic(int) on_worker[64]; /* sleepers whose timer is in the wheel of that worker */
-    _Atomic(int) ended;         /* all but the hog */
+    _Atomic(int) on_worker[64];         /* sleepers whose timer is in the wheel of that worker */
+    _Atomic(int) ended;                 /* all but the hog */
     int ended_before, ended_at_the_end; /* of the hog's computing */
 };
 

@@ -23,12 +23,12 @@
 
 enum {
     CONNECTIONS = 10000,
-    SPARE = 100,          /* descriptors for everything else */
-    IN_FLIGHT = 500,      /* connects at once: less than the backlog */
-    PER_SOURCE = 5000,    /* connections from one source address: far less than it has ports */
+    SPARE = 100,       /* descriptors for everything else */
+    IN_FLIGHT = 500,   /* connects at once: less than the backlog */
+    PER_SOURCE = 5000, /* connections from one source address: far less than it has ports */
     BODY = 1000,
     HEAD_MOST = 1000,
-    PATIENCE_MS = 60000,  /* without any event: something hangs */
+    PATIENCE_MS = 60000, /* without any event: something hangs */
     SETTLE_MS = 10000,
 };
 
@@ -93,8 +93,8 @@ static void exec_server(const struct server *server)
     char most[16];
     snprintf(most, sizeof most, "%d", CONNECTIONS + 1);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    execl(SERVE_PROGRAM, SERVE_PROGRAM, "--listen", "127.0.0.1:0", "--root", server->folder, "--max-connections", most, "--quiet",
-          (char *)NULL);
+    execl(SERVE_PROGRAM, SERVE_PROGRAM, "--listen", "127.0.0.1:0", "--root", server->folder, "--max-connections", most,
+          "--quiet", (char *)NULL);
     _exit(127);
 }
 
@@ -156,7 +156,8 @@ static struct sockaddr_in source_of(int number)
 static void give_up(struct client *client, struct connection *c, const char *why)
 {
     if (client->broken++ < 5)
-        print_message("connection %d, step %d: %s (%s)\n", (int)(c - client->connections), c->step, why, strerror(errno));
+        print_message("connection %d, step %d: %s (%s)\n", (int)(c - client->connections), c->step, why,
+                      strerror(errno));
     client->connecting -= c->step == CONNECTING;
     c->step = BROKEN;
     if (c->fd >= 0)
@@ -265,8 +266,8 @@ static void handle_until(struct client *client, int answers)
             open_next(client);
         int n = epoll_wait(client->epoll, events, 256, PATIENCE_MS);
         if (n == 0) {
-            print_message("nothing for %d s: %d opened, %d connecting, %d answers\n", PATIENCE_MS / 1000, client->opened,
-                          client->connecting, client->answered);
+            print_message("nothing for %d s: %d opened, %d connecting, %d answers\n", PATIENCE_MS / 1000,
+                          client->opened, client->connecting, client->answered);
             return;
         }
         for (int i = 0; i < n; i++)

@@ -81,8 +81,8 @@ static void check_memory_is_back(int64_t before_kib, int n)
 struct crowd {
     int n;
     weft_t **ts;
-    int64_t until;   /* when they wake */
-    int expected;    /* what their sleep returns */
+    int64_t until; /* when they wake */
+    int expected;  /* what their sleep returns */
     int64_t before_kib;
     _Atomic(int) asleep, awake, wrong;
 };
@@ -125,7 +125,8 @@ static void *sleep_and_wake(void *arg)
     CHECK_INT(wf_load_relaxed(&crowd->awake), 0); /* relaxed: all at once, or the figure means nothing */
     CHECK(!MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
     join_crowd(crowd);
-    print_message("%u workers: %d asleep at once after %lld ms, %lld bytes each (resident and page tables), all up %lld ms late\n",
+    print_message("%u workers: %d asleep at once after %lld ms, %lld bytes each (resident and page tables), all up "
+                  "%lld ms late\n",
                   wt_workers(), crowd->n, (long long)((spawned - began) / WEFT_MILLISECOND), (long long)each,
                   (long long)((weft_now() - crowd->until) / WEFT_MILLISECOND));
     return NULL;
@@ -219,8 +220,9 @@ static void *fire_on_one_tick(void *arg)
     CHECK_INT(weft_join(pinger, NULL), 0);
     CHECK_INT(weft_join(ponger, NULL), 0);
     join_crowd(crowd);
-    print_message("%u workers: %d timers on one tick took %lld ms; %d rounds of I/O, %d of them while timers fired\n", wt_workers(),
-                  crowd->n, (long long)((weft_now() - crowd->until) / WEFT_MILLISECOND), p.rounds, p.during);
+    print_message("%u workers: %d timers on one tick took %lld ms; %d rounds of I/O, %d of them while timers fired\n",
+                  wt_workers(), crowd->n, (long long)((weft_now() - crowd->until) / WEFT_MILLISECOND), p.rounds,
+                  p.during);
     CHECK(p.rounds > 100);
     CHECK(p.during >= 2);
     CHECK_INT(weft_close(p.fds[0]), 0);

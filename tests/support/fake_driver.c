@@ -7,6 +7,7 @@
 #include "fake_driver.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/alloc.h"
 #include "core/clock.h"
@@ -26,7 +27,7 @@ typedef struct operation {
 
 typedef struct fake_source {
     wf_lock lock;
-    wf_list operations; /* lock */
+    wf_list operations;      /* lock */
     _Atomic(uint32_t) woken; /* any (atomic): futex */
 } fake_source;
 
@@ -84,10 +85,12 @@ static int complete(fake_source *source, int64_t *next)
 
 static int open_source(wf_worker *worker, const weft_config *config, char *why, size_t why_size)
 {
-    (void)config, (void)why, (void)why_size;
+    (void)config;
     fake_source *source = wf_alloc(sizeof(*source));
-    if (source == NULL)
+    if (source == NULL) {
+        snprintf(why, why_size, "no memory for an event source");
         return -ENOMEM;
+    }
     wf_list_init(&source->operations);
     worker->source = source;
     return 0;
