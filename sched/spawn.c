@@ -69,19 +69,20 @@ static int apply_options(wf_coro *coro, const weft_spawn_options *options)
     return 0;
 }
 
-/* NEW and delayed: it waits, without a stack, for its timer or a kill. */
-static void start_later(wf_coro *coro, int64_t delay)
+/* NEW and delayed: it waits, without a stack, for its timer or a kill. The timer is armed first, because from the commit on the
+ * coroutine may run, end and be recycled; should it fire before the commit, it looks again a little later. */
+static void start_later(wf_worker *self, wf_coro *coro, int64_t delay)
 {
     int64_t now = wf_clock_now();
-    int64_t when = weft_after(delay);
-    wf_store_relaxed(&coro->wait_since_ms, (uint32_t)(now / WEFT_MILLISECOND)); /* relaxed: for weft_dump */
-    wf_store_relaxed(&coro->wait_kind, WF_WAIT_SLEEP);                          /* relaxed: for weft_dump */
-    wf_store_seq_cst(&coro->deadline, when); /* ORDER(timer-deadline): pairs with fire in sched/timer.c. */
+    /* relaxed, both: for weft_dump. */
+    wf_store_relaxed(&coro->wait_since_ms, (uint32_t)(now / WEFT_MILLISECOND));
+    wf_store_relaxed(&coro->wait_kind, WF_WAIT_SLEEP);
     coro->wake_value = 0;
+    wf_timer_arm(coro, weft_after(delay));
     wf_state_dispatch(coro);
-    /* Only a kill could intervene, and nobody has the handle yet. */
-    wf_state_commit_wait(coro, WF_STATE_KILLABLE | WF_STATE_TIMED);
-    wf_timer_arm(coro, when);
+    /* A weft_stop that kills everything may have killed it already. */
+    if (wf_state_commit_wait(coro, WF_STATE_KILLABLE | WF_STATE_TIMED) == WF_COMMIT_KILLED)
+        wf_queue_put(self, coro, false);
 }
 
 /* One coroutine with `refs` references by handles. On an error nothing is left but the argument. */
@@ -106,7 +107,7 @@ static int spawn(const weft_spawn_options *options, weft_fn *fn, void *arg, int 
     coro->spawn_site = site;
     coro->stack_class = (uint8_t)(options->stack_size != 0 ? wf_stack_class(options->stack_size) : wf_rt.default_class);
     if (options != &none && (error = apply_options(coro, options)) != 0) {
-        wf_coro_free(worker, coro);
+        wf_coro_release(worker, coro);
         wf_runtime_count_spawned(worker, -1);
         return error;
     }
@@ -128,7 +129,7 @@ static weft_t *spawn_handle(const weft_spawn_options *options, weft_fn *fn, void
     }
     weft_t *handle = wf_coro_handle(coro); /* before it is queued: it may end at once */
     if (options != NULL && options->start_after > 0)
-        start_later(coro, options->start_after);
+        start_later(wf_worker_self(), coro, options->start_after);
     else
         wf_queue_put(wf_worker_self(), coro, false);
     return handle;
