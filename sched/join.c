@@ -136,7 +136,8 @@ static bool has_ended(wf_coro *target)
  * been a deadlock. */
 static bool closes_circle(wf_coro *self, wf_coro *target)
 {
-    wf_fence_seq_cst(); /* ORDER(join-circle): our wait_object before the others'; pairs with itself. */
+    /* ORDER(join-circle): our wait_object before the others'; pairs with the same fence of whoever closes the circle. */
+    wf_fence_seq_cst();
     wf_coro *at = target;
     for (int steps = 0; at != NULL && steps < 1000; steps++) {
         if (at == self)
@@ -159,7 +160,7 @@ static int wait_for(wf_coro *self, wf_coro *target, int64_t deadline)
     enum wf_wait_kind kind = WF_WAIT_JOIN_UNTIL;
     if (wf_timeout_effective(self, deadline) == WEFT_NEVER) {
         kind = WF_WAIT_JOIN;
-        /* relaxed: closes_circle fences. */
+        /* relaxed: ORDER(join-circle): the fence in closes_circle comes before the others' links are read. */
         wf_store_relaxed(&self->wait_object, target);
         wf_store_relaxed(&self->wait_kind, WF_WAIT_JOIN);
         if (closes_circle(self, target)) {

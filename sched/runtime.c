@@ -81,8 +81,8 @@ static void move_base(void)
 
 static void set_phase(enum wf_runtime_phase phase)
 {
-    wf_store_seq_cst(&wf_rt.phase,
-                     phase); /* ORDER(phase): publishes what was set up; pairs with admit in sched/spawn.c. */
+    /* ORDER(phase): publishes what was set up; pairs with admit in sched/spawn.c. */
+    wf_store_seq_cst(&wf_rt.phase, phase);
     wf_futex_wake(&wf_rt.phase, INT_MAX);
 }
 

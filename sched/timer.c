@@ -36,7 +36,7 @@ enum {
 static void file(wf_worker *worker, wf_coro *coro, int64_t when_ns)
 {
     wf_wheel_insert(&worker->wheel, &coro->timer, when_ns);
-    wf_store_seq_cst(&coro->timer.when_ns, when_ns); /* ORDER(timer-when): pairs with wf_timer_arm. */
+    wf_store_seq_cst(&coro->timer.when_ns, when_ns);    /* ORDER(timer-when): pairs with wf_timer_arm. */
     if (when_ns < wf_load_relaxed(&worker->wheel_next)) /* relaxed: written under this lock only */
         wf_store_relaxed(&worker->wheel_next, when_ns); /* relaxed: a remote filer wakes the worker afterwards */
 }

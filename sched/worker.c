@@ -163,7 +163,8 @@ static void check_end(void *arg)
     wf_coro *coro = wf_load_relaxed(&this_worker->current); /* relaxed: this thread wrote it */
     if (coro != NULL && coro->stack != NULL)
         wf_dump_fault(coro->stack->base, who, sizeof(who));
-    wf_die("coroutine %s called pthread_exit, which would end its worker: return from the coroutine's body instead", who);
+    wf_die("coroutine %s called pthread_exit, which would end its worker: return from the coroutine's body instead",
+           who);
 }
 
 static void make_end_key(void)

@@ -182,14 +182,14 @@ bool wf_queue_has_work(wf_worker *self);
 /* Around everything by which a plain thread makes something runnable: weft_stop frees no worker while somebody is inside. */
 static inline void wf_foreign_enter(void)
 {
-    wf_fetch_add_seq_cst(&wf_rt.foreign,
-                         1); /* ORDER(foreign): pairs with weft_stop: before what it hands over is seen. */
+    /* ORDER(foreign): pairs with weft_stop: before what it hands over is seen. */
+    wf_fetch_add_seq_cst(&wf_rt.foreign, 1);
 }
 
 static inline void wf_foreign_leave(void)
 {
-    wf_fetch_sub_seq_cst(&wf_rt.foreign,
-                         1); /* ORDER(foreign): pairs with weft_stop: after the last look at a worker. */
+    /* ORDER(foreign): pairs with weft_stop: after the last look at a worker. */
+    wf_fetch_sub_seq_cst(&wf_rt.foreign, 1);
 }
 
 /* Run `message` on `target`'s own thread, soon. From any thread. */

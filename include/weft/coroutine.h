@@ -10,13 +10,13 @@ extern "C" {
 
 /* Options of weft_spawn_opt. Zero-initialise it; zero means the default everywhere. */
 typedef struct weft_spawn_options {
-    const char *name;             /* copied, at most 31 bytes of it */
-    size_t stack_size;            /* bytes of address space, rounded up to a power of two, at most 8 MiB */
-    int64_t start_after;          /* start so many nanoseconds from now */
-    bool pinned;                  /* stays on the worker where it first runs */
-    bool secret;                  /* its stack is wiped with zeros when it ends */
-    bool fpenv;                   /* has a floating-point environment (rounding, traps) of its own */
-    void (*cleanup)(void *arg);   /* destructor of arg: runs exactly once, after the body returned, or in its place when
+    const char *name;           /* copied, at most 31 bytes of it */
+    size_t stack_size;          /* bytes of address space, rounded up to a power of two, at most 8 MiB */
+    int64_t start_after;        /* start so many nanoseconds from now */
+    bool pinned;                /* stays on the worker where it first runs */
+    bool secret;                /* its stack is wiped with zeros when it ends */
+    bool fpenv;                 /* has a floating-point environment (rounding, traps) of its own */
+    void (*cleanup)(void *arg); /* destructor of arg: runs exactly once, after the body returned, or in its place when
                                      the coroutine was killed before it started or the spawn failed */
 } weft_spawn_options;
 

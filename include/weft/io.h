@@ -82,8 +82,10 @@ WEFT_API ssize_t weft_send(int fd, const void *buffer, size_t length, int flags)
 WEFT_API ssize_t weft_send_until(int fd, const void *buffer, size_t length, int flags, int64_t deadline);
 WEFT_API ssize_t weft_recv(int fd, void *buffer, size_t length, int flags);
 WEFT_API ssize_t weft_recv_until(int fd, void *buffer, size_t length, int flags, int64_t deadline);
-WEFT_API ssize_t weft_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *to, socklen_t to_length);
-WEFT_API ssize_t weft_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *from, socklen_t *from_length);
+WEFT_API ssize_t weft_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *to,
+                             socklen_t to_length);
+WEFT_API ssize_t weft_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *from,
+                               socklen_t *from_length);
 WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *message, int flags);
 WEFT_API ssize_t weft_sendmsg_until(int fd, const struct msghdr *message, int flags, int64_t deadline);
 WEFT_API ssize_t weft_recvmsg(int fd, struct msghdr *message, int flags);

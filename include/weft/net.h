@@ -30,9 +30,10 @@ WEFT_API int weft_tcp_port(int fd);
 /* getaddrinfo and getnameinfo, run in an offload thread while the coroutine is suspended: same arguments, same EAI_ results. A
  * failure of weft itself (killed, timed out, no memory) is EAI_SYSTEM, and weft_last_error() holds its -errno. When the caller was
  * killed or timed out the thread finishes on copies of the arguments and its result is freed. Free a result with freeaddrinfo. */
-WEFT_API int weft_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result);
-WEFT_API int weft_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_size, char *service,
-                              socklen_t service_size, int flags);
+WEFT_API int weft_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                              struct addrinfo **result);
+WEFT_API int weft_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_size,
+                              char *service, socklen_t service_size, int flags);
 
 #ifdef __cplusplus
 }

@@ -16,19 +16,19 @@ enum weft_log_level { WEFT_LOG_OFF, WEFT_LOG_ERROR, WEFT_LOG_WARN, WEFT_LOG_INFO
 /* Every setting of the runtime. Fill it with weft_config_default or weft_config_from_env, change what you like, pass it to
  * weft_start. The environment variable that sets each field is named beside it. */
 typedef struct weft_config {
-    unsigned threads;         /* WEFT_THREADS: workers, 1…1024; 0 = as many as CPUs that affinity and cgroup quota leave */
-    size_t stack_size;        /* WEFT_STACK_SIZE: bytes of address space per coroutine, 16 KiB…8 MiB; K and M suffixes */
-    enum weft_io io;          /* WEFT_IO: auto, uring, epoll */
-    enum weft_pin pin;        /* WEFT_PIN: none, core */
-    unsigned spin_us;         /* WEFT_SPIN_US: longest spin before a worker parks, 0…10000; never with one CPU */
+    unsigned threads;  /* WEFT_THREADS: workers, 1…1024; 0 = as many as CPUs that affinity and cgroup quota leave */
+    size_t stack_size; /* WEFT_STACK_SIZE: bytes of address space per coroutine, 16 KiB…8 MiB; K and M suffixes */
+    enum weft_io io;   /* WEFT_IO: auto, uring, epoll */
+    enum weft_pin pin; /* WEFT_PIN: none, core */
+    unsigned spin_us;  /* WEFT_SPIN_US: longest spin before a worker parks, 0…10000; never with one CPU */
     unsigned ring_entries;    /* WEFT_RING_ENTRIES: submission entries per ring, 8…32768, a power of two */
     unsigned offload_threads; /* WEFT_OFFLOAD_THREADS: most threads for weft_offload, 1…4096 */
     unsigned monitor_ms;      /* WEFT_MONITOR_MS: a worker that has not dispatched for so long is reported and its work
                                  handed to others, 1…60000; 0 = off */
     enum weft_guard stack_guard; /* WEFT_STACK_GUARD: auto, madvise, mprotect, none */
-    enum weft_log_level log;  /* WEFT_LOG: off, error, warn, info, debug */
-    bool print_config;        /* WEFT_PRINT_CONFIG=1: print all settings to stderr at start */
-    int dump_signal;          /* WEFT_DUMP_SIGNAL: number or name (USR1, SIGUSR1) of a signal that makes the process print
+    enum weft_log_level log;     /* WEFT_LOG: off, error, warn, info, debug */
+    bool print_config;           /* WEFT_PRINT_CONFIG=1: print all settings to stderr at start */
+    int dump_signal; /* WEFT_DUMP_SIGNAL: number or name (USR1, SIGUSR1) of a signal that makes the process print
                                  weft_dump to stderr; 0 = none */
     unsigned char source[16]; /* where each value came from; for weft_config_print */
 } weft_config;
@@ -70,14 +70,14 @@ WEFT_API int weft_run(weft_fn *fn, void *arg, void **result);
 /* Counters. Those of workers are read without stopping them: each is exact, their sum is of slightly different moments. */
 typedef struct weft_stats_info {
     unsigned workers;
-    uint64_t coroutines_live;   /* spawned and not ended */
-    uint64_t stacks_live;       /* bound to a coroutine */
-    uint64_t operations_live;   /* in flight in rings or offload threads */
+    uint64_t coroutines_live; /* spawned and not ended */
+    uint64_t stacks_live;     /* bound to a coroutine */
+    uint64_t operations_live; /* in flight in rings or offload threads */
     uint64_t spawned, finished, dispatched, yielded, suspended;
-    uint64_t steals, stolen;    /* successful steals; coroutines moved by them */
-    uint64_t parks, wakes;      /* times a worker slept; times one was woken by another */
-    uint64_t polls, events;     /* looks at the event source that found something; events found */
-    uint64_t stalls;            /* workers that the monitor found stuck */
+    uint64_t steals, stolen; /* successful steals; coroutines moved by them */
+    uint64_t parks, wakes;   /* times a worker slept; times one was woken by another */
+    uint64_t polls, events;  /* looks at the event source that found something; events found */
+    uint64_t stalls;         /* workers that the monitor found stuck */
 } weft_stats_info;
 
 /* Fill in the counters of the running runtime. 0, -EINVAL, -ESRCH when not running. Never suspends. */
