@@ -208,8 +208,9 @@ static void say_object(unsigned kind, const void *object)
 {
     char id[WF_CORO_ID_TEXT];
     intptr_t number = (intptr_t)object;
+    const char *block = (const char *)object - (uintptr_t)object % WF_CACHE_LINE; /* a join may have marked it: see join.c */
     if ((kind == WF_WAIT_JOIN || kind == WF_WAIT_JOIN_UNTIL) && object != NULL)
-        say(" %s", wf_coro_format_id(id_of(object), id));
+        say(" %s", wf_coro_format_id(id_of((const wf_coro *)(const void *)block), id));
     else if ((kind == WF_WAIT_IO || kind == WF_WAIT_IO_CANCEL) && number >= 0 && number <= INT_MAX)
         say(" on descriptor %d", (int)number); /* see wf_op_run */
     else if (object != NULL && number > 0)

@@ -93,13 +93,14 @@ static void wake_node(wf_list *node)
 {
     if ((uintptr_t)node % WF_CACHE_LINE == 0) {
         wf_coro *waiter = wf_container_of(node, wf_coro, wait_node);
-        uint64_t ticket = waiter->wait_data[0];
+        uint64_t ticket = wf_plain_read(&waiter->wait_data[0]);
         if (wf_state_wake(waiter, ticket) == WF_WAKE_QUEUE)
             wf_ready(waiter, 0);
     } else {
         any_node *any = wf_container_of(node, any_node, node);
-        if (wf_state_wake(any->waiter, any->ticket) == WF_WAKE_QUEUE)
-            wf_ready(any->waiter, 0);
+        wf_coro *waiter = wf_plain_read(&any->waiter);
+        if (wf_state_wake(waiter, any->ticket) == WF_WAKE_QUEUE)
+            wf_ready(waiter, 0);
     }
 }
 
@@ -131,22 +132,51 @@ static bool has_ended(wf_coro *target)
 
 /* ---- waiting for one ---- */
 
-/* Would waiting for `target` close a circle of joins? Called after wait_object was published, so that of two that close a
- * circle at the same time at least one sees it. The links are followed without a lock: a chain that changes meanwhile has not
- * been a deadlock. */
+/* In a join without a deadline wait_object is the address of the target, plus one. So one word says that somebody waits, and for
+ * whom: two that are read one after the other may belong to different waits, and an object that is no coroutine may be gone.
+ * The only other object that may be odd is a descriptor, and blocks lie above 4 GiB. */
+enum { JOINED = 1 };
+
+static void *joined(wf_coro *target)
+{
+    return (char *)target + JOINED;
+}
+
+/* Whom `coro` has joined without a deadline; NULL: nobody. Any block may be asked: they are never unmapped. */
+static wf_coro *joined_by(wf_coro *coro)
+{
+    /* ORDER(join-object): pairs with wait_for, so that the second look sees that whoever had joined a block which has been recycled
+     * since has gone on. */
+    uintptr_t word = (uintptr_t)wf_load_acquire(&coro->wait_object);
+    bool is_joined = word % WF_CACHE_LINE == JOINED && word > UINT32_MAX;
+    return is_joined ? (wf_coro *)(word - JOINED) : NULL;
+}
+
+static bool leads_to(wf_coro *self, wf_coro *target)
+{
+    wf_coro *at = target;
+    for (int steps = 0; at != NULL && at != self && steps < 1000; steps++)
+        at = joined_by(at);
+    return at == self;
+}
+
+/* Does waiting for `target` close a circle of joins? Called after wait_object was published, so that of those that close a
+ * circle at the same time at least one sees it. Nothing is locked, and the links may change while they are followed; but those of
+ * a deadlock are still there at the second look. */
 static bool closes_circle(wf_coro *self, wf_coro *target)
 {
-    /* ORDER(join-circle): our wait_object before the others'; pairs with the same fence of whoever closes the circle. */
-    wf_fence_seq_cst();
-    wf_coro *at = target;
-    for (int steps = 0; at != NULL && steps < 1000; steps++) {
-        if (at == self)
-            return true;
-        if (wf_load_relaxed(&at->wait_kind) != WF_WAIT_JOIN) /* relaxed: the fence orders it */
-            return false;
-        at = wf_load_relaxed(&at->wait_object); /* relaxed: as above */
-    }
-    return false;
+    wf_fence_seq_cst(); /* ORDER(join-circle): our wait_object before the others'; pairs with the same fence of whoever closes it. */
+    return leads_to(self, target) && leads_to(self, target);
+}
+
+static int wait_linked(wf_coro *self, wf_coro *target, enum wf_wait_kind kind, void *object, int64_t deadline)
+{
+    if (!link_node(target, &self->wait_node))
+        return 0;
+    int result = wf_wait_ticket(self, kind, object, deadline);
+    if (result != 0 && !unlink_node(target, &self->wait_node))
+        return 0; /* it has ended in the same moment */
+    return result;
 }
 
 /* Wait until target has ended. 0, -ETIMEDOUT, -ECANCELED, -EDEADLK. */
@@ -156,25 +186,16 @@ static int wait_for(wf_coro *self, wf_coro *target, int64_t deadline)
         return -EDEADLK;
     if (has_ended(target))
         return 0;
-    self->wait_data[0] = wf_state_ticket(self);
-    enum wf_wait_kind kind = WF_WAIT_JOIN_UNTIL;
-    if (wf_timeout_effective(self, deadline) == WEFT_NEVER) {
-        kind = WF_WAIT_JOIN;
-        /* relaxed: ORDER(join-circle): the fence in closes_circle comes before the others' links are read. */
-        wf_store_relaxed(&self->wait_object, target);
-        wf_store_relaxed(&self->wait_kind, WF_WAIT_JOIN);
-        if (closes_circle(self, target)) {
-            wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE); /* relaxed: as above */
-            return -EDEADLK;
-        }
-    }
-    if (!link_node(target, &self->wait_node)) {
-        wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE); /* relaxed: as above */
-        return 0;
-    }
-    int result = wf_wait_ticket(self, kind, target, deadline);
-    if (result != 0 && !unlink_node(target, &self->wait_node))
-        return 0; /* it has ended in the same moment */
+    wf_plain_write(&self->wait_data[0], wf_state_ticket(self));
+    if (wf_timeout_effective(self, deadline) != WEFT_NEVER)
+        return wait_linked(self, target, WF_WAIT_JOIN_UNTIL, target, deadline);
+    /* ORDER(join-object): pairs with joined_by: what this coroutine has done before. The fence that follows does the same for the
+     * store that repeats this one when it suspends. */
+    wf_store_release(&self->wait_object, joined(target));
+    int result = -EDEADLK;
+    if (!closes_circle(self, target))
+        result = wait_linked(self, target, WF_WAIT_JOIN, joined(target), deadline);
+    wf_store_relaxed(&self->wait_object, NULL); /* relaxed: the release of the target, which follows, publishes it */
     return result;
 }
 
@@ -264,7 +285,7 @@ static int first_ended(wf_coro *const *targets, size_t n)
 static size_t link_all(wf_coro *self, wf_coro *const *targets, any_node *nodes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        nodes[i].waiter = self;
+        wf_plain_write(&nodes[i].waiter, self);
         nodes[i].ticket = wf_state_ticket(self);
         if (!link_node(targets[i], &nodes[i].node))
             return i;
