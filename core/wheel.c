@@ -57,7 +57,7 @@ static int level_of(uint64_t wheel_tick, uint64_t tick)
 
 static void file(wf_wheel *wheel, wf_timer *timer)
 {
-    uint64_t tick = round_up(timer->when_ns);
+    uint64_t tick = round_up(wf_load_relaxed(&timer->when_ns)); /* relaxed: the owner's lock is held */
     if (tick < wheel->tick)
         tick = wheel->tick;
     int level = level_of(wheel->tick, tick);
@@ -139,7 +139,7 @@ void wf_wheel_init(wf_wheel *wheel, int64_t now_ns)
 
 void wf_wheel_insert(wf_wheel *wheel, wf_timer *timer, int64_t when_ns)
 {
-    timer->when_ns = when_ns;
+    wf_store_relaxed(&timer->when_ns, when_ns); /* relaxed: as in file; an owner who looks without the lock orders it himself */
     file(wheel, timer);
 }
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/atomics.h"
 #include "core/list.h"
 
 enum { WF_WHEEL_TICK_SHIFT = 14, WF_WHEEL_LEVELS = 8, WF_WHEEL_SLOTS = 64 };

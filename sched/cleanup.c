@@ -24,9 +24,10 @@ static void finish(wf_coro *self, bool run)
     wf_free(cleanup);
     if (!run)
         return;
-    self->shield++;
+    uint8_t before = self->shield;
+    self->shield = before < UINT8_MAX ? before + 1 : before;
     todo.fn(todo.arg);
-    self->shield--;
+    self->shield = before; /* also where the function left a shield of its own up */
 }
 
 int weft_cleanup_push(void (*fn)(void *), void *arg)

@@ -28,6 +28,7 @@ enum {
 #define ONE_HOLD (UINT64_C(1) << 12)
 #define REFS_MASK (ONE_HOLD - 1)
 #define HOLDS_MASK (LOW_MASK & ~REFS_MASK)
+#define USED_UP (UINT64_MAX >> HANDLE_BITS) /* the generation of a block that is not used any more: no id may recur */
 
 #define SPACE_MAX (UINT64_C(8) << 30)  /* 44 million blocks; within the 16 GiB that 28 bits of 64 bytes can name */
 #define SPACE_MIN (UINT64_C(64) << 20) /* where address space is limited (RLIMIT_AS): 349 thousand */
@@ -180,6 +181,8 @@ void wf_coro_free(wf_worker *worker, wf_coro *coro)
     uint64_t generation = wf_load_relaxed(&coro->life) >> HANDLE_BITS; /* relaxed: nobody else changes it now */
     /* ORDER(life): pairs with wf_coro_from_handle. */
     wf_store_release(&coro->life, (generation + 1) << HANDLE_BITS);
+    if (generation + 1 == USED_UP)
+        return; /* a loop that spawns and joins needs some hours for that: 192 bytes are lost */
     if (worker == NULL) {
         coro->link = NULL;
         pool_put(&coro, 1);
@@ -241,9 +244,19 @@ wf_coro *wf_coro_from_handle(const weft_t *handle)
     return same_generation(handle, life) && (life & LOW_MASK) != 0 ? coro : NULL;
 }
 
-/* Add `step` (a reference or a hold) to the life of the block that `handle` names, unless it is stale or its field, under `mask`,
- * is full. */
-static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask)
+bool wf_coro_is_joinable(const weft_t *handle)
+{
+    wf_coro *coro = block_of(handle);
+    if (coro == NULL)
+        return false;
+    /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
+    uint64_t life = wf_load_acquire(&coro->life);
+    return same_generation(handle, life) && (life & REFS_MASK) != 0;
+}
+
+/* Add `step` (a reference or a hold) to the life of the block that `handle` names, unless it is stale (nothing under `alive` is
+ * left) or its field, under `mask`, is full. */
+static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask, uint64_t alive)
 {
     wf_coro *coro = block_of(handle);
     if (coro == NULL)
@@ -251,7 +264,7 @@ static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask)
     /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
     do {
-        if (!same_generation(handle, life) || (life & LOW_MASK) == 0 || (life & mask) == mask)
+        if (!same_generation(handle, life) || (life & alive) == 0 || (life & mask) == mask)
             return NULL;
         /* ORDER(life): as above. */
     } while (!wf_cas_acq_rel(&coro->life, &life, life + step));
@@ -260,7 +273,12 @@ static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask)
 
 wf_coro *wf_coro_hold(const weft_t *handle)
 {
-    return add(handle, ONE_HOLD, HOLDS_MASK);
+    return add(handle, ONE_HOLD, HOLDS_MASK, LOW_MASK);
+}
+
+wf_coro *wf_coro_hold_joinable(const weft_t *handle)
+{
+    return add(handle, ONE_HOLD, HOLDS_MASK, REFS_MASK);
 }
 
 void wf_coro_release(wf_worker *worker, wf_coro *coro)
@@ -272,7 +290,7 @@ void wf_coro_release(wf_worker *worker, wf_coro *coro)
 
 wf_coro *wf_coro_ref(const weft_t *handle)
 {
-    return add(handle, 1, REFS_MASK);
+    return add(handle, 1, REFS_MASK, LOW_MASK);
 }
 
 void wf_coro_first_ref(wf_coro *coro)
@@ -327,9 +345,13 @@ void wf_coro_forget_all(void)
     for (uint64_t offset = 0; offset < extent; offset += sizeof(wf_coro)) {
         wf_coro *coro = (wf_coro *)(void *)(space.base + offset);
         uint64_t life = wf_load_relaxed(&coro->life);
-        if ((life & LOW_MASK) != 0)
-            wf_store_relaxed(&coro->life, ((life >> HANDLE_BITS) + 1) << HANDLE_BITS);
         coro->extra = NULL;
+        if ((life & LOW_MASK) != 0) {
+            life = ((life >> HANDLE_BITS) + 1) << HANDLE_BITS;
+            wf_store_relaxed(&coro->life, life);
+        }
+        if (life >> HANDLE_BITS == USED_UP)
+            continue;
         coro->link = space.free;
         space.free = coro;
     }

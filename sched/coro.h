@@ -131,6 +131,10 @@ wf_coro *wf_coro_from_handle(
 wf_coro *wf_coro_hold(const weft_t *handle);
 void wf_coro_release(struct wf_worker *worker, wf_coro *coro);
 
+/* The same for who wants to join it: NULL also when it was joined, detached or unreferenced, though it still runs. */
+wf_coro *wf_coro_hold_joinable(const weft_t *handle);
+bool wf_coro_is_joinable(const weft_t *handle);
+
 /* References by handles: what weft_ref takes and weft_join and weft_unref give back. */
 wf_coro *wf_coro_ref(const weft_t *handle);                         /* NULL: stale, or 4,095 references */
 void wf_coro_first_ref(wf_coro *coro);                              /* by the spawn */

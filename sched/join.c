@@ -10,6 +10,8 @@
  *
  * No wake-up is lost: a waiter that is on the ring when the end takes the lock is woken, also when it has not committed its wait
  * yet (NOTIFIED, sched/state.h); one that comes later sees closed.
+ *
+ * The model is tests/model/model_join.c.
  */
 #include <errno.h>
 #include <sched.h>
@@ -43,7 +45,7 @@ static bool lock_open(wf_coro *target)
         if (word & CLOSED)
             return false;
         /* ORDER(joiners): as above. */
-        if (!(word & LOCKED) && wf_cas_acq_rel(&target->joiners, &word, word | LOCKED))
+        if (!(word & LOCKED) && wf_cas_acquire(&target->joiners, &word, word | LOCKED))
             return true;
         if (++spins % SPINS_BEFORE_YIELD == 0)
             sched_yield(); /* its holder may have been preempted */
@@ -109,7 +111,7 @@ void wf_join_publish(wf_coro *self)
     wf_state_done(self);
     uintptr_t none = 0;
     /* ORDER(joiners): publishes the result; pairs with lock_open. */
-    if (wf_cas_acq_rel(&self->joiners, &none, CLOSED))
+    if (wf_cas_release(&self->joiners, &none, CLOSED))
         return;
     if (!lock_open(self))
         wf_die("coroutine %p ended twice", (void *)self);

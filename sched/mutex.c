@@ -30,6 +30,8 @@
  * A contender spins before it waits only while the owner is running at this moment, on another core: the end of a
  * section is then near, and two switches cost more. The owner's block may be looked at although it may have ended:
  * blocks stay mapped.
+ *
+ * The model is tests/model/model_mutex.c.
  */
 #include "sched/mutex.h"
 

@@ -16,6 +16,8 @@
  *
  * Why the count never grows under the lock: who takes it may free the semaphore at once, while the poster would still
  * have to let the lock go.
+ *
+ * The model is tests/model/model_sem.c.
  */
 #include <limits.h>
 

@@ -35,8 +35,10 @@ int weft_sleep_until(int64_t deadline)
     int killed = wf_check(self);
     if (killed != 0)
         return killed;
-    if (deadline <= wf_clock_now())
-        return weft_yield();
+    if (deadline <= wf_clock_now()) {
+        killed = weft_yield();
+        return killed != 0 ? killed : weft_checkpoint();
+    }
     /* Nobody is given this wait's ticket: only the timer and a kill can end it. */
     int result = wf_wait_ticket(self, WF_WAIT_SLEEP, NULL, deadline);
     if (result != -ETIMEDOUT)

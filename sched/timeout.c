@@ -93,9 +93,9 @@ int weft_shield_end(void)
 
 int weft_checkpoint(void)
 {
-    wf_coro *self = wf_self_coro();
+    wf_coro *self = wf_self();
     if (self == NULL)
-        return 0;
+        return 0; /* a plain thread without a block: it has no timeouts either */
     int killed = wf_check(self);
     if (killed != 0 || self->timeouts == NULL)
         return killed;

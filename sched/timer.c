@@ -12,12 +12,13 @@
  *   disarm (the coroutine, at its end)           deadline := NEVER;  under the lock: unlink
  *
  * Why no deadline is lost: arm writes the deadline and then reads `when` (what the timer is filed for, NEVER when it is not);
- * fire writes `when` and then reads the deadline; all four seq_cst. So either arm sees that it must file it, or fire sees the
+ * fire writes NEVER to `when` and then reads the deadline; all four seq_cst. So either arm sees that it must file it, or fire sees the
  * new deadline. A coroutine that does not wait when its deadline fires is looked at again, at growing distances, until it
  * waits or has no deadline any more.
  * Why fire ends the right wait: it reads the state before the deadline and claims that very state.
  * Why fire touches no control block that has moved on: a coroutine disarms before it ends, under the same lock, and what fire
  * does, it does under that lock.
+ * The model is tests/model/model_timer.c.
  */
 #include <errno.h>
 
@@ -35,17 +36,17 @@ enum {
 /* The lock of `worker`'s wheel is held, and the timer is not filed. */
 static void file(wf_worker *worker, wf_coro *coro, int64_t when_ns)
 {
+    /* This sets `when`, relaxed: wf_timer_arm that does not see it yet takes the lock and files it again. */
     wf_wheel_insert(&worker->wheel, &coro->timer, when_ns);
-    wf_store_seq_cst(&coro->timer.when_ns, when_ns);    /* ORDER(timer-when): pairs with wf_timer_arm. */
     if (when_ns < wf_load_relaxed(&worker->wheel_next)) /* relaxed: written under this lock only */
         wf_store_relaxed(&worker->wheel_next, when_ns); /* relaxed: a remote filer wakes the worker afterwards */
 }
 
-/* The lock of the wheel that it is or was last filed in is held. */
+/* By the coroutine itself. The lock of the wheel that it is or was last filed in is held. */
 static void unfile(wf_worker *worker, wf_coro *coro)
 {
     wf_wheel_remove(&worker->wheel, &coro->timer);
-    wf_store_seq_cst(&coro->timer.when_ns, WEFT_NEVER); /* ORDER(timer-when): pairs with wf_timer_arm. */
+    wf_store_relaxed(&coro->timer.when_ns, WEFT_NEVER); /* relaxed: without the lock only the coroutine itself reads it */
 }
 
 /* File it for when_ns in the calling worker's wheel (the first worker's for a plain thread), unless it is filed for an earlier

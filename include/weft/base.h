@@ -7,8 +7,8 @@
  *     deadline in the past means "try, do not wait".
  *   - A blocking call X has a twin X_until(…, deadline). It ends with -ETIMEDOUT when the deadline passes.
  *   - Every blocking call ends with -ECANCELED once its coroutine was killed, unless a shield is up.
- *   - Every function may be called from coroutines and from plain threads, unless its comment says why not. A plain thread
- *     that has to wait sleeps in the kernel; a coroutine that has to wait lets its worker run others.
+ *   - Every function may be called from coroutines and from plain threads, unless its comment says why not. A plain
+ *     thread that has to wait sleeps in the kernel; a coroutine that has to wait lets its worker run others.
  *   - After any call that may suspend, a coroutine may be on another thread. Do not keep the address of errno or of any
  *     thread-local variable across such a call (compilers do it behind your back: read errno at once).
  */
@@ -44,18 +44,19 @@ typedef struct weft_coroutine weft_t;
 /* The body of a coroutine. Its return value is the coroutine's result. */
 typedef void *weft_fn(void *arg);
 
-/* Now, on CLOCK_MONOTONIC, in nanoseconds. Never suspends. */
+/* Now, on CLOCK_MONOTONIC, in nanoseconds. From anywhere, also from signal handlers. Never suspends. */
 WEFT_API int64_t weft_now(void);
 
-/* The deadline `ns` nanoseconds from now; WEFT_NEVER when the sum overflows or ns is WEFT_NEVER; the past for ns < 0. Never
- * suspends. */
+/* The deadline `ns` nanoseconds from now; WEFT_NEVER when the sum overflows or ns is WEFT_NEVER; the past for ns < 0.
+ * Never suspends. */
 WEFT_API int64_t weft_after(int64_t ns);
 
-/* Why the last weft function that returned NULL in this coroutine (or plain thread) did so: -ENOMEM, -ESHUTDOWN, -EINVAL,
- * -EAGAIN …; 0 when none has. Never suspends. */
+/* Why the last weft function that returned NULL in this coroutine (or plain thread) did so: -ENOMEM, -ESHUTDOWN,
+ * -EINVAL, -EAGAIN …; 0 when none has; -ENOMEM on a plain thread without memory for a control block. Also what
+ * weft_getaddrinfo and weft_getnameinfo mean by EAI_SYSTEM. Never suspends. */
 WEFT_API int weft_last_error(void);
 
-/* "0.1.0" */
+/* The version of the library, "0.1.0"; a constant string. WEFT_VERSION_… are those of the header. Never suspends. */
 WEFT_API const char *weft_version(void);
 
 #ifdef __cplusplus

@@ -42,7 +42,8 @@ WEFT_API int weft_chan_try_recv(weft_chan *ch, void *value); /* -EAGAIN instead 
  * and then get -EPIPE. 0, -EPIPE when it is closed already. Never suspends. */
 WEFT_API int weft_chan_close(weft_chan *ch);
 
-WEFT_API size_t weft_chan_len(weft_chan *ch); /* elements in the buffer at this moment */
+/* How many elements are in its buffer at this moment, and for how many there is room; 0 for NULL. Never suspend. */
+WEFT_API size_t weft_chan_len(weft_chan *ch);
 WEFT_API size_t weft_chan_capacity(weft_chan *ch);
 
 #ifdef __cplusplus

@@ -1,4 +1,7 @@
-/* weft: starting, stopping and watching the runtime. */
+/* weft: starting, stopping and watching the runtime. From coroutines and plain threads unless a comment says otherwise,
+ * not from signal handlers. What is passed by address is the caller's and is not looked at after the call. None of them
+ * suspends but weft_run; weft_start and weft_stop make the calling thread wait.
+ */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H
 
@@ -13,8 +16,8 @@ enum weft_pin { WEFT_PIN_NONE, WEFT_PIN_CORE };
 enum weft_guard { WEFT_GUARD_AUTO, WEFT_GUARD_MADVISE, WEFT_GUARD_MPROTECT, WEFT_GUARD_NONE };
 enum weft_log_level { WEFT_LOG_OFF, WEFT_LOG_ERROR, WEFT_LOG_WARN, WEFT_LOG_INFO, WEFT_LOG_DEBUG };
 
-/* Every setting of the runtime. Fill it with weft_config_default or weft_config_from_env, change what you like, pass it to
- * weft_start. The environment variable that sets each field is named beside it. */
+/* Every setting of the runtime. Fill it with weft_config_default or weft_config_from_env, change what you like, pass it
+ * to weft_start. The environment variable that sets each field is named beside it. */
 typedef struct weft_config {
     unsigned threads;  /* WEFT_THREADS: workers, 1…1024; 0 = as many as CPUs that affinity and cgroup quota leave */
     size_t stack_size; /* WEFT_STACK_SIZE: bytes of address space per coroutine, 16 KiB…8 MiB; K and M suffixes */
@@ -33,41 +36,46 @@ typedef struct weft_config {
     unsigned char source[16]; /* where each value came from; for weft_config_print */
 } weft_config;
 
-/* Fill in the defaults: threads 0, stack_size 256 KiB, io auto, pin none, spin_us 50, ring_entries 256, offload_threads 64,
- * monitor_ms 10, stack_guard auto, log off. 0, -EINVAL for NULL. Never suspends. */
+/* Fill in the defaults: threads 0, stack_size 256 KiB, io auto, pin none, spin_us 50, ring_entries 256, offload_threads
+ * 64, monitor_ms 10, stack_guard auto, log off. 0, -EINVAL for NULL. Never suspends. */
 WEFT_API int weft_config_default(weft_config *config);
 
-/* The defaults, overridden by the environment (read with secure_getenv). A value that cannot be understood is described on
- * stderr, with what was expected, and the call returns -EINVAL; all bad values are reported, not only the first. */
+/* The defaults, overridden by the environment (read with secure_getenv). A value that cannot be understood is described
+ * on stderr, with what was expected, and the call returns -EINVAL; all bad values are reported, not only the first. 0,
+ * -EINVAL also for NULL. */
 WEFT_API int weft_config_from_env(weft_config *config);
 
-/* Print each setting with its value and where it came from (default, environment, program), a line each, to `fd`.
- * NULL: of the running runtime, with what was chosen for "auto". 0, -EINVAL, -ESRCH (NULL and not running) or the error of
+/* Print each setting with its value and where it came from (default, environment, program), a line each, to `fd`. NULL:
+ * of the running runtime, with what was chosen for "auto". 0, -EINVAL, -ESRCH (NULL and not running) or the error of
  * the write. */
 WEFT_API int weft_config_print(const weft_config *config, int fd);
 
-/* Start the runtime: workers, their rings, the monitor. config NULL = weft_config_from_env. Need not be called: weft_run and
- * the first spawn start the runtime from the environment.
- * Returns 0; -EALREADY when it runs already; -EINVAL for a bad setting (described on stderr); -EDEADLK from inside a coroutine;
- * -ENOTSUP when the structure of the machine cannot be read and pin is core;
- * -EPERM, -ENOSYS, -ENOMEM, -EMFILE, -EAGAIN when the kernel refuses rings, memory, descriptors or threads: what was refused,
- * by which limit, and the remedy is printed to stderr. On an error nothing is left running. */
+/* Start the runtime: workers, their rings, the monitor. config NULL = weft_config_from_env. Need not be called:
+ * weft_run and the first spawn start the runtime from the environment. Returns 0; -EALREADY when it runs already;
+ * -EINVAL for a bad setting (described on stderr); -EDEADLK from inside a coroutine; -ENOTSUP when the structure of the
+ * machine cannot be read and pin is core; -EPERM, -ENOSYS, -ENOMEM, -EMFILE, -EAGAIN when the kernel refuses rings,
+ * memory, descriptors or threads: what was refused, by which limit, and the remedy is printed to stderr. On an error
+ * nothing is left running. Linux: 5.19 for io_uring (io_uring_setup(2)); 6.13 has cheaper guards for stacks
+ * (MADV_GUARD_INSTALL, madvise(2)), before that at most some 30,000 coroutines are started at a time
+ * (vm.max_map_count). */
 WEFT_API int weft_start(const weft_config *config);
 
-/* Stop the runtime. From the call on, spawns fail with -ESHUTDOWN, except those by coroutines while the deadline lasts. Waits
- * until all coroutines have ended; at the deadline kills those that are left and waits for them to end; then ends the
- * workers. A stack is never freed under a living coroutine: a coroutine that ignores -ECANCELED for ever makes this call
- * wait for ever, and is named in the log each second.
- * Returns 0 when all ended by themselves, -ETIMEDOUT when some had to be killed, -ESRCH when it was not running, -EDEADLK from a
- * coroutine, -EALREADY while another thread stops it. Afterwards it may be started again. */
+/* Stop the runtime. From the call on, spawns fail with -ESHUTDOWN, except those by coroutines while the deadline lasts.
+ * Waits until all coroutines have ended; at the deadline kills those that are left and waits for them to end; then ends
+ * the workers. A stack is never freed under a living coroutine: a coroutine that ignores -ECANCELED for ever makes this
+ * call wait for ever, and is named in the log each second. Returns 0 when all ended by themselves, -ETIMEDOUT when some
+ * had to be killed, -ESRCH when it was not running, -EDEADLK from a coroutine, -EALREADY while another thread stops it.
+ * Afterwards it may be started again. */
 WEFT_API int weft_stop(int64_t deadline);
 
-/* Start the runtime if need be, run fn(arg) as a coroutine, wait for it, store its result (result may be NULL). Does not stop
- * the runtime. From a coroutine it is spawn and join.
- * Returns 0, or the error of the start, the spawn or the join (-ENOMEM, -ESHUTDOWN, -ECANCELED …). */
+/* Start the runtime if need be, run fn(arg) as a coroutine, wait for it, store its result (result may be NULL). Does
+ * not stop the runtime. From a coroutine it is spawn and join, and may suspend. Returns 0, or the error of the start,
+ * the spawn or the join (-EINVAL, -ENOMEM, -ESHUTDOWN; -ECANCELED and -ETIMEDOUT of the caller's own kill and timeouts:
+ * fn then goes on by itself, detached, so arg must not lie in the caller's frame where these can happen). */
 WEFT_API int weft_run(weft_fn *fn, void *arg, void **result);
 
-/* Counters. Those of workers are read without stopping them: each is exact, their sum is of slightly different moments. */
+/* Counters. Those of workers are read without stopping them: each is exact, their sum is of slightly different moments.
+ */
 typedef struct weft_stats_info {
     unsigned workers;
     uint64_t coroutines_live; /* spawned and not ended */
@@ -83,14 +91,14 @@ typedef struct weft_stats_info {
 /* Fill in the counters of the running runtime. 0, -EINVAL, -ESRCH when not running. Never suspends. */
 WEFT_API int weft_stats(weft_stats_info *stats);
 
-/* Write a list of all coroutines to `fd`: id, name, state, what it waits for and since when, spawn site, entry function, and
- * the backtrace of those that are suspended. Does not stop them: a coroutine that runs meanwhile is shown as running.
- * 0, -ESRCH when not running, or the error of the write. Writes with plain write(2), so that it can be called from anywhere;
- * not from a signal handler (set dump_signal for that). */
+/* Write a list of all coroutines to `fd`: id, name, state, what it waits for and since when, spawn site, entry
+ * function, and the backtrace of those that are suspended. Does not stop them: a coroutine that runs meanwhile is shown
+ * as running. 0, -ESRCH when not running, or the error of the write. Writes with plain write(2), so that it can be
+ * called from anywhere; not from a signal handler (set dump_signal for that). */
 WEFT_API int weft_dump(int fd);
 
-/* Pass each log line (level, one line without newline) to fn; NULL: back to stderr. Called from any thread, must not block.
- * 0. Lines are filtered by weft_config.log; with a function set and log off, the level is WEFT_LOG_WARN. */
+/* Pass each log line (level, one line without newline) to fn; NULL: back to stderr. Called from any thread, must not
+ * block. 0. Lines are filtered by weft_config.log; with a function set and log off, the level is WEFT_LOG_WARN. */
 WEFT_API int weft_set_log(void (*fn)(enum weft_log_level level, const char *line));
 
 #ifdef __cplusplus

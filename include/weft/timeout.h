@@ -17,16 +17,20 @@ typedef struct weft_timeout {
     bool fired;
 } weft_timeout;
 
-/* From now on every blocking call of this coroutine (or plain thread) ends with -ETIMEDOUT once `ns` nanoseconds are over,
- * also calls inside code that takes no deadline. They nest; the earliest counts. A timeout that expires while its coroutine
- * computes ends the next wait. ns WEFT_NEVER: never; ns <= 0: at once. 0, -EINVAL (NULL or started already), -ENOMEM on a plain thread.
- * Never suspends. */
+/* From now on every blocking call of this coroutine (or plain thread) ends with -ETIMEDOUT once `ns` nanoseconds are
+ * over, also calls inside code that takes no deadline. They nest; the earliest counts. A timeout that expires while its
+ * coroutine computes ends the next wait. ns WEFT_NEVER: never; ns <= 0: at once; calls that need not wait go on as
+ * before. One that the body of a coroutine does not stop ends with the body. *t is the caller's, weft's until the stop.
+ * From coroutines and plain threads, not from signal handlers. 0, -EINVAL (NULL or started already), -ENOMEM on a plain
+ * thread. Never suspends. */
 WEFT_API int weft_timeout_start(weft_timeout *t, int64_t ns);
 
-/* End it. Need not be the innermost. 0; -EINVAL when it was not started by this coroutine. Never suspends. */
+/* End it, by who started it. Need not be the innermost; calls are bounded by the others from now on. 0; -EINVAL when it
+ * was not started by this coroutine. Never suspends. */
 WEFT_API int weft_timeout_stop(weft_timeout *t);
 
-/* 1 when this timeout, and not another around or inside it, ended a call; else 0. Valid after stop too. -EINVAL for NULL. */
+/* 1 when this timeout, and not another around or inside it, ended a call; else 0. Valid after stop too. -EINVAL for
+ * NULL. */
 WEFT_API int weft_timeout_fired(weft_timeout *t);
 
 #ifdef __cplusplus

@@ -36,7 +36,7 @@ struct model_thread {
     bool done;
     bool woken;              /* ASLEEP: the futex let it go */
     bool newest;             /* after a pause that nothing but time could end: reads the newest stores */
-    bool was_newest;         /* it was so at the last pause, too */
+    bool was_newest;         /* it was so at the last pause, too, and nobody has written since: it spins in vain */
     unsigned long paused_at; /* number of writes of others then */
     unsigned long writes;
 };
@@ -152,7 +152,7 @@ static bool can_run(const struct model_thread *thread)
     case ASLEEP:
         return thread->woken;
     case PAUSED:
-        return run.writes - thread->writes > thread->paused_at || thread->newest;
+        return thread->newest || (!run.scenario->patient_spins && run.writes - thread->writes > thread->paused_at);
     default:
         return true;
     }
@@ -277,10 +277,10 @@ static void announce(enum pending what, int location, bool seq_cst)
 static void check_race(const struct mc_site *site, const volatile void *address, bool write);
 
 /* After announce: the address may be used now. A futex call on what is gone does no harm. */
-static void check_address(const struct mc_site *site, const volatile void *address, int location)
+static void check_address(const struct mc_site *site, const volatile void *address, int location, bool write)
 {
     if (run.quiet[location])
-        check_race(site, address, true);
+        check_race(site, address, write);
     size_t offset = (size_t)((const volatile char *)address - run.freed);
     if (run.freed == NULL || offset >= run.freed_size)
         return;
@@ -292,8 +292,10 @@ static void check_address(const struct mc_site *site, const volatile void *addre
 static void count_write(void)
 {
     run.writes++;
-    if (run.current != MC_CONTROLLER)
-        run.threads[run.current].writes++;
+    if (run.current == MC_CONTROLLER)
+        return;
+    run.threads[run.current].writes++;
+    run.threads[run.current].newest = false; /* whoever writes spins no more */
 }
 
 /* ---- the trace ---- */
@@ -347,7 +349,7 @@ uint64_t mc_load(struct mc_site *site, const volatile void *address, size_t size
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(READ, location, site->order == MC_SEQ_CST);
-    check_address(site, address, location);
+    check_address(site, address, location, false);
     bool stale = false;
     uint64_t value = mc_memory_load(run.current, location, site->order, reads_newest(), &stale);
     trace(site, "is", value, note_stale(stale));
@@ -360,7 +362,7 @@ void mc_store(struct mc_site *site, volatile void *address, size_t size, uint64_
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST);
-    check_address(site, address, location);
+    check_address(site, address, location, true);
     mc_memory_store(run.current, location, value, site->order);
     count_write();
     trace(site, "=", value, "");
@@ -372,7 +374,7 @@ uint64_t mc_rmw(struct mc_site *site, volatile void *address, size_t size, enum 
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST);
-    check_address(site, address, location);
+    check_address(site, address, location, true);
     uint64_t old = mc_memory_rmw(run.current, location, what, value, site->order);
     count_write();
     trace(site, "was", old, "");
@@ -385,7 +387,7 @@ bool mc_cas(struct mc_site *site, volatile void *address, size_t size, void *exp
     know(site);
     int location = mc_locate(address, size, site->operand);
     announce(WRITE, location, site->order == MC_SEQ_CST || site->failure == MC_SEQ_CST);
-    check_address(site, address, location);
+    check_address(site, address, location, true);
     uint64_t found = 0;
     memcpy(&found, expected, size); /* little-endian, as both architectures are */
     bool stale = false;
@@ -436,9 +438,10 @@ void mc_pause(struct mc_site *site)
     if (run.scenario->bounded_spins || run.current == MC_CONTROLLER)
         return;
     struct model_thread *self = &run.threads[run.current];
-    self->was_newest = self->newest;
+    unsigned long writes_of_others = run.writes - self->writes;
+    self->was_newest = self->newest && self->paused_at == writes_of_others;
     self->newest = false;
-    self->paused_at = run.writes - self->writes;
+    self->paused_at = writes_of_others;
     announce(PAUSED, -1, false);
     trace(site, "over", 0, "");
 }
@@ -534,7 +537,7 @@ void mc_lock(volatile uint32_t *word)
 {
     int location = mc_locate(word, sizeof *word, "lock");
     announce(LOCK, location, false);
-    check_address(&lock_site, word, location);
+    check_address(&lock_site, word, location, true);
     mc_memory_rmw(run.current, location, MC_EXCHANGE, 1, MC_ACQUIRE);
     trace(&lock_site, "lock", (uint64_t)location, "");
     mc_memory_tick(run.current);
@@ -544,7 +547,7 @@ void mc_unlock(volatile uint32_t *word)
 {
     int location = mc_locate(word, sizeof *word, "lock");
     announce(WRITE, location, false);
-    check_address(&unlock_site, word, location);
+    check_address(&unlock_site, word, location, true);
     mc_memory_rmw(run.current, location, MC_EXCHANGE, 0, MC_RELEASE);
     count_write();
     trace(&unlock_site, "lock", (uint64_t)location, "");

@@ -35,6 +35,7 @@ struct mc_scenario {
     void (*final)(void);                  /* after all threads have ended; sees everything; may be NULL */
     bool deep;                            /* only with --deep */
     bool bounded_spins;                   /* wf_spin_pause does nothing: the loops around it end by themselves */
+    bool patient_spins;                   /* a spinner goes on when nobody else can: to have come later is the same */
     bool may_sleep;                       /* threads that wait for ever are fine if `final` finds nothing left to do */
     bool must_fail;                       /* a defect planted to see that the checker finds it */
 };

@@ -94,10 +94,14 @@ static const char *short_path(const char *path)
     return tail;
 }
 
-/* Shipped source only: the model's own operations stand for something else. */
-static bool is_shipped(const struct mc_site *site)
+/* The files that the model is named after. Of what else it runs another model is the judge; and its own operations stand
+ * for something else. */
+static bool is_judged(const struct program *program, const struct mc_site *site)
 {
-    return strncmp(short_path(site->file), "model/", 6) != 0;
+    const char *path = short_path(site->file);
+    const char *slash = strchr(path, '/');
+    return strncmp(path, "model/", 6) != 0 && slash != NULL &&
+           strncmp(slash + 1, program->model, strlen(program->model)) == 0;
 }
 
 /* The first scenario that notices, NULL if none does. */
@@ -238,7 +242,7 @@ static int mutate_all(const struct program *program)
         return 1;
     }
     for (struct mc_site *site = mc_sites(); site != NULL; site = site->next) {
-        if (!is_shipped(site))
+        if (!is_judged(program, site))
             continue;
         mutate_site(program, site);
         if (is_first_of_function(site)) {

@@ -1,13 +1,311 @@
 /* sched/join.c: the word of the joiners. Whoever waits for a coroutine that ends comes back and sees its result; one that
- * gives up in that moment is not woken once it has gone, nor is its node touched; of those that join in a circle at least
- * one is told.
+ * gives up in that moment is not woken once it has gone, nor is its node touched. Of those that join in a circle at least
+ * one is told, and nobody is told so who does not.
+ *
+ * Thread and coroutine have the same number: 0 waits, for 1 and sometimes for 2.
  */
-#define MODEL_WATCH_WAITS
 #include "model_suspend.h"
 
 #include "sched/join.c"
 
-enum { RESULT = 42 };
+static int value;                                      /* the result of all that end */
+static any_node nodes[2] __attribute__((aligned(16))); /* of the one that waits for any */
+static int told;                                       /* coroutines that were told of a circle */
+static mc_semaphore released;                          /* nobody holds the block of coroutine 2 any more */
 
-/* What the public calls of sched/join.c need beside what is looked at here. */
-void *wf_alloc(size_t size_bytes) { (void)size_bytes; return NULL; }
+static void setup(void)
+{
+    setup_coroutines(3);
+    memset(nodes, 0, sizeof nodes);
+    told = 0;
+    released = (mc_semaphore){0};
+}
+
+static void setup_killed(void)
+{
+    setup();
+    HIDE(wait_object);
+    HIDE(deadline);
+}
+
+static void setup_timed(void)
+{
+    setup();
+    HIDE(wait_object);
+    HIDE(killed);
+}
+
+static void setup_firm(void)
+{
+    setup_timed();
+    HIDE(deadline);
+}
+
+static void setup_circle(void)
+{
+    setup();
+    HIDE(deadline);
+    HIDE(killed);
+}
+
+/* ---- those that are waited for ---- */
+
+static void end(void)
+{
+    wf_coro *self = wf_self();
+    wf_plain_write(&self->arg, &value);
+    wf_join_publish(self);
+}
+
+/* ---- those that wait ---- */
+
+static int join_one(int target, int64_t deadline)
+{
+    wf_coro *self = wf_self();
+    int ended = wait_for(self, &coros[target], deadline);
+    mc_check(!wf_list_is_linked(&self->wait_node));
+    if (ended == 0)
+        mc_check(wf_plain_read(&coros[target].arg) == &value);
+    return ended;
+}
+
+static void join_it(void)
+{
+    mc_check(join_one(1, WEFT_NEVER) == 0);
+}
+
+/* With a deadline nobody looks for circles. */
+static void join_in_time(void)
+{
+    mc_check(join_one(1, LATER) == 0);
+}
+
+static void join_or_give_up(void)
+{
+    int ended = join_one(1, PASSED);
+    mc_check(ended == 0 || ended == -ETIMEDOUT || ended == -ECANCELED);
+}
+
+/* The second wait, with the same node, is not ended by who came too late for the first. */
+static void join_again(int target)
+{
+    join_or_give_up();
+    coros[0].shield = 1;
+    mc_check(join_one(target, LATER) == 0);
+}
+
+static void join_twice(void)
+{
+    join_again(1);
+}
+
+static void join_two(void)
+{
+    join_again(2);
+}
+
+/* The nodes are gone once it has come back. */
+static int wait_for_any(int64_t deadline)
+{
+    wf_coro *targets[] = {&coros[1], &coros[2]};
+    int index = wait_any(wf_self(), targets, nodes, 2, deadline);
+    for (int i = 0; i < 2; i++) {
+        wf_plain_write(&nodes[i].waiter, NULL);
+        wf_plain_write(&nodes[i].node.next, NULL);
+    }
+    if (index >= 0)
+        mc_check(wf_plain_read(&targets[index]->arg) == &value);
+    return index;
+}
+
+static void wait_for_first(void)
+{
+    mc_check(wait_for_any(WEFT_NEVER) >= 0);
+}
+
+/* The one that ended second has no ticket for the next wait. */
+static void wait_for_both(void)
+{
+    int index = wait_for_any(WEFT_NEVER);
+    mc_check(index >= 0);
+    mc_check(join_one(index == 0 ? 2 : 1, LATER) == 0);
+}
+
+static void wait_for_first_or_give_up(void)
+{
+    int index = wait_for_any(PASSED);
+    mc_check(index >= 0 || index == -ETIMEDOUT || index == -ECANCELED);
+}
+
+static void kill_it(void)
+{
+    kill_coroutine(&coros[0]);
+}
+
+static void expire_it(void)
+{
+    expire(&coros[0]);
+}
+
+/* ---- circles ---- */
+
+static void join_and_end(int target)
+{
+    int ended = wait_for(wf_self(), &coros[target], WEFT_NEVER);
+    mc_check(ended == 0 || ended == -EDEADLK);
+    told += ended == -EDEADLK;
+    end();
+}
+
+static void join_next_and_end(void)
+{
+    join_and_end(mc_self() + 1);
+}
+
+static void join_first_and_end(void)
+{
+    join_and_end(0);
+}
+
+/* Has joined, and goes on to wait for something that is no coroutine: descriptor 5. */
+static void join_next_and_read_and_end(void)
+{
+    wf_coro *self = wf_self();
+    mc_check(wait_for(self, &coros[2], WEFT_NEVER) == 0);
+    wf_store_relaxed(&self->wait_object, (void *)(uintptr_t)5); /* relaxed: as in sleep_on */
+    end();
+}
+
+/* The middle of a story: 1 had joined 2, which has ended; it goes on and lets go of the block, which becomes another coroutine
+ * and joins 0; meanwhile 0 looks whether it may join 1. */
+static void setup_recycled(void)
+{
+    setup_circle();
+    coros[1].wait_object = joined(&coros[2]);
+}
+
+static void look_for_circle_and_end(void)
+{
+    wf_coro *self = wf_self();
+    wf_store_release(&self->wait_object, joined(&coros[1])); /* ORDER(join-object): as in wait_for. */
+    mc_check(!closes_circle(self, &coros[1]));
+    wf_store_relaxed(&self->wait_object, NULL); /* relaxed: as in wait_for */
+    end();
+}
+
+static void go_on_and_release(void)
+{
+    wf_store_relaxed(&coros[1].wait_object, NULL); /* relaxed: as in wait_for */
+    mc_post(&released);
+}
+
+static void be_another(void)
+{
+    mc_wait(&released);
+    join_and_end(0);
+}
+
+/* ---- at the end ---- */
+
+static void all_came_back(void)
+{
+    check_nobody_waits();
+    mc_check(told == 0);
+}
+
+static void somebody_was_told(void)
+{
+    check_nobody_waits();
+    mc_check(told > 0);
+}
+
+/* ---- what else sched/join.c calls, in functions that no scenario runs ---- */
+
+void *wf_alloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+void wf_free(void *memory)
+{
+    (void)memory;
+}
+
+wf_coro *wf_coro_from_handle(const weft_t *handle)
+{
+    (void)handle;
+    return NULL;
+}
+
+wf_coro *wf_coro_hold(const weft_t *handle)
+{
+    (void)handle;
+    return NULL;
+}
+
+wf_coro *wf_coro_ref(const weft_t *handle)
+{
+    (void)handle;
+    return NULL;
+}
+
+bool wf_coro_unref(struct wf_worker *worker, const weft_t *handle)
+{
+    (void)worker;
+    (void)handle;
+    return false;
+}
+
+void wf_coro_release(struct wf_worker *worker, wf_coro *coro)
+{
+    (void)worker;
+    (void)coro;
+}
+
+void wf_die(const char *format, ...)
+{
+    mc_fail(__FILE__, __LINE__, format);
+    abort();
+}
+
+#define SCENARIO(name_, setup_, ...) \
+    .name = name_, .setup = setup_, .threads = {__VA_ARGS__}, .final = all_came_back, .patient_spins = true
+#define CIRCLE(name_, final_, ...) \
+    .name = name_, .setup = setup_circle, .threads = {__VA_ARGS__}, .final = final_, .patient_spins = true
+
+static const struct mc_scenario scenarios[] = {
+    {SCENARIO("one", setup_circle, {"joiner", join_it}, {"target", end})},
+    {SCENARIO("killed", setup_killed, {"joiner", join_or_give_up}, {"target", end}, {"killer", kill_it})},
+    {SCENARIO("times-out", setup_timed, {"joiner", join_or_give_up}, {"target", end}, {"timer", expire_it})},
+    {SCENARIO("killed-beside-another", setup_killed, {"joiner0", join_or_give_up}, {"target", end},
+              {"joiner2", join_in_time}, {"killer", kill_it}),
+     .deep = true},
+    {SCENARIO("killed-and-another", setup_killed, {"joiner", join_two}, {"target1", end}, {"target2", end},
+              {"killer", kill_it}),
+     .deep = true},
+    {SCENARIO("any-times-out", setup_timed, {"waiter", wait_for_first_or_give_up}, {"target1", end},
+              {"timer", expire_it})},
+    {SCENARIO("any-then-the-other", setup_firm, {"waiter", wait_for_both}, {"target1", end}, {"target2", end}),
+     .deep = true},
+    {SCENARIO("any-killed", setup_killed, {"waiter", wait_for_first_or_give_up}, {"target1", end}, {"target2", end},
+              {"killer", kill_it}),
+     .deep = true},
+    {CIRCLE("circle", somebody_was_told, {"first", join_next_and_end}, {"second", join_first_and_end})},
+    {CIRCLE("circle-of-three", somebody_was_told, {"first", join_next_and_end}, {"second", join_next_and_end},
+            {"third", join_first_and_end}),
+     .deep = true},
+    {CIRCLE("chain", all_came_back, {"first", join_next_and_end}, {"second", join_next_and_end}, {"third", end})},
+    {CIRCLE("chain-goes-on", all_came_back, {"first", join_next_and_end}, {"second", join_next_and_read_and_end},
+            {"third", end})},
+    {SCENARIO("recycled", setup_recycled, {"first", look_for_circle_and_end}, {"second", go_on_and_release},
+              {"third", be_another})},
+    {SCENARIO("killed-and-again", setup_killed, {"joiner", join_twice}, {"target", end}, {"killer", kill_it})},
+    {SCENARIO("two-joiners", setup_firm, {"joiner0", join_in_time}, {"target", end}, {"joiner2", join_in_time})},
+    {SCENARIO("any", setup_firm, {"waiter", wait_for_first}, {"target1", end}, {"target2", end})},
+};
+
+int main(int argc, char **argv)
+{
+    return mc_main(argc, argv, "join", scenarios, sizeof scenarios / sizeof *scenarios);
+}

@@ -19,6 +19,7 @@ static struct mutex *object(void)
 static void setup(void)
 {
     setup_coroutines(3);
+    HIDE(wait_object);
     memset(&mutex, 0, sizeof mutex);
     total = inside = turns = 0;
 }
@@ -29,6 +30,18 @@ static void setup_held(void)
     setup();
     object()->word = (uintptr_t)&coros[0];
     inside = 1;
+}
+
+/* And the others stand in the line, the first with a deadline. */
+static void setup_line(void)
+{
+    setup_held();
+    object()->word |= WAITERS;
+    for (int i = 1; i <= 2; i++) {
+        coros[i].state = wf_state_make(7, WF_PHASE_WAITING | WF_STATE_TIMED);
+        wf_list_push_back(&object()->waiters, &coros[i].wait_node);
+    }
+    coros[1].deadline = PASSED;
 }
 
 /* And coroutine 1 has been woken as often as it takes. */
@@ -91,6 +104,24 @@ static void unlock_twice(void)
     once();
 }
 
+/* From the line, as lock_contended goes on. */
+static void come_back(void)
+{
+    wf_coro *self = wf_self();
+    mc_wait(&queued[mc_self()]);
+    mc_check(--times_queued[mc_self()] == 0);
+    wf_state_dispatch(self);
+    if (self->wake_value == -ETIMEDOUT) {
+        wf_wait_unlink(self, &object()->lock);
+        return;
+    }
+    struct attempt a = {.self = self, .deadline = WEFT_NEVER, .woken = true, .passed = 1};
+    if (self->wake_value == WAKE_RETRY)
+        mc_check(lock_contended(object(), &a) == 0);
+    mc_check(++inside == 1);
+    unlock();
+}
+
 static void once_by_deadline(void)
 {
     int result = weft_mutex_lock_until(&mutex, PASSED);
@@ -131,7 +162,7 @@ static void kill_second(void)
 
 static void is_free(void)
 {
-    check_nobody_waits(3);
+    check_nobody_waits();
     uintptr_t word = wf_load_relaxed(&object()->word);
     mc_check(owner_of(word) == NULL && !(word & WOKEN));
     mc_check(wf_list_is_empty(&object()->waiters));
@@ -147,11 +178,17 @@ static const struct mc_scenario scenarios[] = {
     {SCENARIO("two-twice", setup_held, {"a", unlock_once}, {"b", once})},
     {SCENARIO("overtaken", setup_held_for_long, {"a", unlock_once}, {"b", once})},
     {SCENARIO("handed-over", setup_passed_over, {"a", unlock_once}, {"b", once_at_last})},
-    {SCENARIO("handed-over-before-another", setup_passed_over, {"a", unlock_once}, {"b", once_at_last}, {"c", once}), .deep = true},
+    {SCENARIO("handed-over-before-another", setup_passed_over, {"a", unlock_once}, {"b", once_at_last}, {"c", once}),
+     .deep = true},
     {SCENARIO("overtaken-twice", setup_held_for_long, {"a", unlock_twice}, {"b", once}), .deep = true},
     {SCENARIO("times-out", setup_held, {"a", unlock}, {"b", once_by_deadline}, {"timer", expire_second})},
     {SCENARIO("times-out-before-another", setup_held, {"a", unlock}, {"b", once_by_deadline}, {"c", once},
-              {"timer", expire_second}), .deep = true},
+              {"timer", expire_second}),
+     .deep = true},
+    {SCENARIO("line", setup_line, {"a", unlock}, {"b", come_back}, {"c", come_back})},
+    {SCENARIO("line-overtaken", setup_line, {"a", unlock_once}, {"b", come_back}, {"c", come_back})},
+    {SCENARIO("line-times-out", setup_line, {"a", unlock}, {"b", come_back}, {"c", come_back},
+              {"timer", expire_second})},
     {SCENARIO("firm", setup_held, {"a", unlock}, {"b", once_firmly}, {"killer", kill_second})},
     {SCENARIO("try", setup_held, {"a", unlock}, {"b", once}, {"c", try_once})},
     {SCENARIO("three", setup_held, {"a", unlock}, {"b", once}, {"c", once}), .deep = true},

@@ -161,6 +161,36 @@ static void run_one(void)
     mc_check(take() == RESULT);
 }
 
+/* The coroutine never leaves the ring's worker: what is handled there is handled while it waits. */
+static int wait_on_ring_worker(unsigned bits, bool completes)
+{
+    coro.wake_value = 0;
+    enum wf_commit result_of_commit = wf_state_commit_wait(&coro, bits);
+    if (completes)
+        mc_check(complete(RESULT));
+    if (result_of_commit == WF_COMMIT_PARKED) {
+        mc_wait(&queue);
+        mc_check(--queued == 0);
+    }
+    wf_state_dispatch(&coro);
+    return result_of_commit == WF_COMMIT_KILLED ? -ECANCELED : wf_plain_read(&coro.wake_value);
+}
+
+static void run_local(void)
+{
+    uint64_t ticket = wf_state_ticket(&coro);
+    wf_op_start(&coro.op, ticket, 0);
+    mc_post(&started[0]);
+    bool completes = mc_choose(2) == 0;
+    if (wait_on_ring_worker(WF_STATE_KILLABLE, completes) != 0) {
+        bool given_up = wf_op_give_up(&coro.op, ticket, wf_state_ticket(&coro), 0, false);
+        mc_check(given_up != completes);
+        if (given_up)
+            mc_check(wait_on_ring_worker(0, true) == 0);
+    }
+    mc_check(take() == RESULT);
+}
+
 static void run_two(void)
 {
     run_one();
@@ -180,6 +210,10 @@ static const struct mc_scenario scenarios[] = {
     {.name = "killed-as-it-completes",
      .setup = setup,
      .threads = {{"coroutine", run_one}, {"ring", ring_completes}, {"killer", kill_it}},
+     .final = is_idle},
+    {.name = "killed-on-the-ring's-worker",
+     .setup = setup,
+     .threads = {{"worker", run_local}, {"killer", kill_it}},
      .final = is_idle},
     {.name = "killed-and-cancelled",
      .setup = setup,

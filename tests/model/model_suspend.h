@@ -2,7 +2,8 @@
  * before the shipped source of the object.
  *
  * Each model thread is one coroutine and the worker that runs it, and none of them finds a worker: wf_self asks for the
- * block of a plain thread and gets coros[the thread's index]. Leaving is the commit step of sched/switch.c; what stands
+ * block of a plain thread and gets coros[the thread's index]
+ * (the timers need a worker and give themselves one). Leaving is the commit step of sched/switch.c; what stands
  * between being queued and the next dispatch is a semaphore. Those who end waits from outside, kill and timer, are
  * model threads of their own.
  *
@@ -13,6 +14,7 @@
 #define WF_MODEL_SUSPEND_H
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model_futex.h"
@@ -24,24 +26,30 @@
 
 #include "sched/suspend.c"
 
-enum { PASSED = 5, NOW = 10, LATER = 20 }; /* times: deadlines that a timer finds over, the present, those it does not */
+enum {
+    PASSED = 5,
+    NOW = 10,
+    LATER = 20
+}; /* times: deadlines that a timer finds over, the present, those it does not */
 
+static int coroutines; /* of this scenario */
 static wf_coro coros[MC_THREADS] __attribute__((aligned(64)));
-static mc_semaphore queued[MC_THREADS]; /* it was made ready by somebody else */
-static int registers[MC_THREADS];       /* stand for what a switch saves */
-static int times_queued[MC_THREADS];    /* since it was dispatched last: never more than once */
-static int waits[MC_THREADS];           /* begun since the model set it to zero */
-static int64_t clock_ns;                 /* goes on by clock_step with each look at it */
+static mc_semaphore queued[MC_THREADS];    /* it was made ready by somebody else */
+static int registers[MC_THREADS];          /* stand for what a switch saves */
+static int times_queued[MC_THREADS];       /* since it was dispatched last: never more than once */
+static int waits[MC_THREADS];              /* begun since the model set it to zero */
+static wf_worker *workers[MC_THREADS + 1]; /* on which the thread is; NULL unless the model says otherwise */
+static void (*when_parked)(int coro);      /* called once its wait is committed, if the model wants to know */
+static int64_t clock_ns;                   /* goes on by clock_step with each look at it */
 static int64_t clock_step;
 
-/* What sched/suspend.c writes down for weft_dump; nobody looks at it here. */
-static inline void hide_what_dump_reads(int count)
+/* For scenarios in which nobody looks at them: what sched/suspend.c writes down for weft_dump; deadlines; kills. */
+#define HIDE(field) hide_field(offsetof(wf_coro, field), sizeof coros[0].field)
+
+static inline void hide_field(size_t offset, size_t size)
 {
-    for (int i = 0; i < count; i++) {
-        mc_quiet(&coros[i].wait_object, sizeof coros[i].wait_object);
-        mc_quiet(&coros[i].wait_since_ms, sizeof coros[i].wait_since_ms);
-        mc_quiet(&coros[i].wait_kind, sizeof coros[i].wait_kind);
-    }
+    for (int i = 0; i < coroutines; i++)
+        mc_quiet((char *)&coros[i] + offset, size);
 }
 
 static void setup_coroutines(int count)
@@ -51,15 +59,17 @@ static void setup_coroutines(int count)
     memset(registers, 0, sizeof registers);
     memset(times_queued, 0, sizeof times_queued);
     memset(waits, 0, sizeof waits);
+    memset(workers, 0, sizeof workers);
+    when_parked = NULL;
     clock_ns = 0;
     clock_step = 0;
+    coroutines = count;
     for (int i = 0; i < count; i++) {
         coros[i].state = wf_state_make(7, WF_PHASE_RUNNING);
         coros[i].deadline = WEFT_NEVER;
     }
-#ifndef MODEL_WATCH_WAITS
-    hide_what_dump_reads(count);
-#endif
+    HIDE(wait_since_ms);
+    HIDE(wait_kind);
 }
 
 static int index_of(const wf_coro *coro)
@@ -71,7 +81,7 @@ static int index_of(const wf_coro *coro)
 
 wf_worker *wf_worker_self(void)
 {
-    return NULL;
+    return workers[mc_self()];
 }
 
 wf_coro *wf_thread_self(void)
@@ -103,6 +113,8 @@ void wf_leave(wf_coro *self, enum wf_leave leave, unsigned bits, wf_lock *lock)
     if (result == WF_COMMIT_KILLED)
         self->wake_value = -ECANCELED;
     if (result == WF_COMMIT_PARKED) {
+        if (when_parked != NULL)
+            when_parked(i);
         mc_wait(&queued[i]);
         mc_check(--times_queued[i] == 0);
         (void)wf_plain_read(&self->wake_value);
@@ -170,11 +182,12 @@ static inline void kill_coroutine(wf_coro *coro)
 }
 
 /* Everybody has come back, and nobody was queued once too often. */
-static void check_nobody_waits(int count)
+static void check_nobody_waits(void)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < coroutines; i++) {
         mc_check(times_queued[i] == 0 && queued[i].word == 0);
-        mc_check(wf_state_phase(wf_load_relaxed(&coros[i].state)) == WF_PHASE_RUNNING);
+        unsigned phase = wf_state_phase(wf_load_relaxed(&coros[i].state));
+        mc_check(phase == WF_PHASE_RUNNING || phase == WF_PHASE_DONE);
         mc_check(!wf_list_is_linked(&coros[i].wait_node));
     }
 }

@@ -201,6 +201,47 @@ static void test_cleanup_comes_before_locals_and_the_argument(void **state)
     wt_over_workers(order_at_the_end, NULL);
 }
 
+/* The shield of a cleanup ends with it, whatever it did, and however deep those around it are. */
+static void leave_a_shield_up(void *arg)
+{
+    note(arg);
+    weft_shield_begin(); /* refused where there are 255 already */
+    CHECK_INT(weft_checkpoint(), 0);
+}
+
+static void *pop_under_shields(void *arg)
+{
+    int shields = 0;
+    CHECK_INT(weft_cleanup_push(leave_a_shield_up, (void *)1), 0);
+    CHECK_INT(weft_kill(weft_self()), 0);
+    CHECK_INT(weft_cleanup_pop(1), 0);
+    CHECK_INT(weft_checkpoint(), -ECANCELED);
+    CHECK_INT(weft_cleanup_push(leave_a_shield_up, (void *)2), 0);
+    while (weft_shield_begin() == 0)
+        shields++;
+    CHECK_INT(weft_shield_begin(), -EOVERFLOW);
+    CHECK_INT(weft_cleanup_pop(1), 0);
+    while (weft_shield_end() == 0)
+        shields--;
+    CHECK_INT(shields, 0);
+    CHECK_INT(weft_checkpoint(), -ECANCELED);
+    return arg;
+}
+
+static void *shields(void *arg)
+{
+    (void)arg;
+    wt_spawn_and_join(1, pop_under_shields, NULL);
+    check_ran((const int[]){1, 2}, 2);
+    return NULL;
+}
+
+static void test_cleanup_leaves_the_shields_as_they_were(void **state)
+{
+    (void)state;
+    wt_over_workers(shields, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_cleanup_pushed_by_a_cleanup_runs_too),
         cmocka_unit_test(test_cleanup_misuse_is_refused),
         cmocka_unit_test(test_cleanup_comes_before_locals_and_the_argument),
+        cmocka_unit_test(test_cleanup_leaves_the_shields_as_they_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,6 +248,33 @@ static void test_join_by_a_killed_coroutine_is_canceled(void **state)
     wt_over_workers(join_after_kill, NULL);
 }
 
+static void *use_twice(void *arg)
+{
+    (void)arg;
+    weft_t *t = weft_spawn(return_arg, (void *)7);
+    weft_t *twice[2] = {t, t};
+    CHECK_INT(weft_wait_any(twice, 2), 0);
+    CHECK(weft_ref(t) == t);
+    CHECK_INT(weft_joinall(twice, 2), 0); /* each of the two gives a reference back */
+    CHECK_INT(weft_joinall(twice, 2), -ESRCH);
+    CHECK_INT(weft_joinall(NULL, 0), 0);
+    CHECK_INT(weft_joinall(NULL, 1), -EINVAL);
+    CHECK_INT(weft_wait_any(NULL, 0), -EINVAL);
+    CHECK_INT(weft_wait_any(NULL, 1), -EINVAL);
+    CHECK_INT(weft_killall(NULL, 0), 0);
+    CHECK_INT(weft_killall(NULL, 1), -EINVAL);
+    weft_t *self = weft_self();
+    CHECK_INT(weft_joinall(&self, 1), -EDEADLK);
+    CHECK_INT(weft_wait_any(&self, 1), -EDEADLK);
+    return NULL;
+}
+
+static void test_join_arrays_may_hold_one_twice_and_nothing_bad(void **state)
+{
+    (void)state;
+    wt_over_workers(use_twice, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_join_wait_any_tells_the_lowest_that_has_ended),
         cmocka_unit_test(test_join_wait_any_until_none_is_left),
         cmocka_unit_test(test_join_by_a_killed_coroutine_is_canceled),
+        cmocka_unit_test(test_join_arrays_may_hold_one_twice_and_nothing_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,13 @@ static void *refuse(void *arg)
     CHECK_INT(wf_load_relaxed(&cleaned), 1); /* relaxed: ran here */
     CHECK(weft_spawn_opt(&early, count_one, NULL) == NULL);
     CHECK_INT(weft_last_error(), -EINVAL);
+    CHECK(weft_ref(NULL) == NULL);
+    CHECK(weft_value(NULL) == NULL);
+    CHECK_INT(weft_ready(NULL), -ESRCH);
+    CHECK_INT(weft_error(NULL), -ESRCH);
+    CHECK_INT(weft_set_error(1), -EINVAL);
+    CHECK_INT(weft_set_name(NULL), -EINVAL);
+    CHECK_INT(weft_name(NULL, NULL, 10), -EINVAL);
     return NULL;
 }
 

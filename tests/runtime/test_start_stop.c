@@ -257,6 +257,51 @@ static void test_stop_lets_coroutines_spawn_until_the_deadline(void **state)
     wt_finish();
 }
 
+static struct {
+    _Atomic(int) spawned, ended;
+} delayed;
+
+static void count_end(void *arg)
+{
+    (void)arg;
+    wf_fetch_add_relaxed(&delayed.ended, 1); /* relaxed: a counter */
+}
+
+static void *return_nothing(void *arg)
+{
+    (void)arg;
+    return NULL;
+}
+
+/* Delayed ones are killed by the stop in the very moment in which they are spawned. */
+static void *spawn_delayed(void *arg)
+{
+    weft_spawn_options options = {.start_after = 100 * WEFT_SECOND, .cleanup = count_end};
+    weft_t *t;
+    while ((t = weft_spawn_opt(&options, return_nothing, arg)) != NULL) {
+        CHECK_INT(weft_detach(t), 0);
+        wf_fetch_add_relaxed(&delayed.spawned, 1); /* relaxed, as above */
+    }
+    CHECK_INT(weft_last_error(), -ESHUTDOWN);
+    wf_fetch_add_relaxed(&delayed.spawned, 1); /* the refused one's argument has its destructor too */
+    return NULL;
+}
+
+static void test_stop_kills_delayed_ones_that_are_just_being_spawned(void **state)
+{
+    (void)state;
+    for (int round = 0; round < wt_scaled(10); round++) {
+        wf_store_relaxed(&delayed.spawned, 0); /* relaxed, as all: read when the runtime has stopped */
+        wf_store_relaxed(&delayed.ended, 0);
+        assert_int_equal(start(2), 0);
+        assert_int_equal(weft_go(spawn_delayed, NULL), 0);
+        assert_int_equal(weft_go(spawn_delayed, NULL), 0);
+        assert_int_equal(weft_stop(weft_after(2 * WEFT_MILLISECOND)), -ETIMEDOUT);
+        assert_int_equal(wf_load_relaxed(&delayed.ended), wf_load_relaxed(&delayed.spawned));
+    }
+    wt_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_stop_kills_at_the_deadline_and_waits_for_the_end),
         cmocka_unit_test(test_stop_waits_for_one_that_goes_on_after_the_kill),
         cmocka_unit_test(test_stop_lets_coroutines_spawn_until_the_deadline),
+        cmocka_unit_test(test_stop_kills_delayed_ones_that_are_just_being_spawned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,33 @@ static void test_timeout_stopped_in_time_never_fires(void **state)
     wt_over_workers(cancel_by_many, NULL);
 }
 
+/* A loop that only ever sleeps for nothing ends too, and one that computes and asks, on a plain thread as on a coroutine. */
+static void *sleep_for_nothing(void *arg)
+{
+    weft_timeout timeout;
+    CHECK_INT(weft_timeout_start(&timeout, WEFT_MILLISECOND), 0);
+    int64_t end = weft_after(10 * WEFT_SECOND);
+    int result = 0;
+    while (result == 0 && weft_now() < end)
+        result = weft_sleep(0);
+    CHECK_INT(result, -ETIMEDOUT);
+    CHECK_INT(weft_timeout_fired(&timeout), 1);
+    CHECK_INT(weft_sleep_until(0), -ETIMEDOUT);
+    CHECK_INT(weft_checkpoint(), -ETIMEDOUT);
+    CHECK_INT(weft_timeout_stop(&timeout), 0);
+    CHECK_INT(weft_sleep(0), 0);
+    CHECK_INT(weft_checkpoint(), 0);
+    return arg;
+}
+
+static void test_timeout_ends_a_sleep_of_nothing_and_a_computation_that_asks(void **state)
+{
+    (void)state;
+    wt_over_workers(sleep_for_nothing, NULL);
+    wt_on_thread(sleep_for_nothing, NULL);
+    wt_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_timeout_that_expires_while_computing_ends_the_next_wait),
         cmocka_unit_test(test_timeout_many_at_once_each_at_its_time),
         cmocka_unit_test(test_timeout_stopped_in_time_never_fires),
+        cmocka_unit_test(test_timeout_ends_a_sleep_of_nothing_and_a_computation_that_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

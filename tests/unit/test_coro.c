@@ -1,0 +1,95 @@
+/* Control blocks: generations and handles. What coroutines do with them: tests/runtime. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sched/coro.h"
+#include "sched/worker.h"
+
+enum { GENERATION_SHIFT = 28 };
+
+/* The block with so many generations behind it, held once and referenced once. */
+static void make_old(wf_coro *coro, uint64_t generation)
+{
+    uint64_t life = wf_load_relaxed(&coro->life); /* relaxed, as below: one thread */
+    uint64_t low = life & ((UINT64_C(1) << GENERATION_SHIFT) - 1);
+    wf_store_relaxed(&coro->life, generation << GENERATION_SHIFT | low);
+}
+
+static void test_coro_freed_block_is_used_again_under_another_handle(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL);
+    assert_non_null(coro);
+    weft_t *before = wf_coro_handle(coro);
+    wf_coro_release(NULL, coro);
+    assert_null(wf_coro_hold(before));
+    assert_ptr_equal(wf_coro_new(NULL), coro); /* the one that was freed last */
+    assert_ptr_not_equal(wf_coro_handle(coro), before);
+    assert_null(wf_coro_from_handle(before));
+    wf_coro_release(NULL, coro);
+}
+
+static void test_coro_block_whose_ids_are_used_up_is_not_used_again(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL);
+    assert_non_null(coro);
+    make_old(coro, (UINT64_MAX >> GENERATION_SHIFT) - 1);
+    weft_t *last = wf_coro_handle(coro);
+    assert_ptr_equal(wf_coro_from_handle(last), coro);
+    wf_coro_release(NULL, coro);
+    assert_null(wf_coro_from_handle(last));
+    wf_coro *next = wf_coro_new(NULL);
+    assert_ptr_not_equal(next, coro);
+    wf_coro_release(NULL, next);
+}
+
+static void test_coro_without_references_is_held_but_not_joinable(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL);
+    wf_coro_first_ref(coro);
+    weft_t *handle = wf_coro_handle(coro);
+    assert_true(wf_coro_is_joinable(handle));
+    assert_ptr_equal(wf_coro_hold_joinable(handle), coro);
+    assert_true(wf_coro_unref(NULL, handle));
+    assert_false(wf_coro_is_joinable(handle));
+    assert_null(wf_coro_hold_joinable(handle));
+    assert_false(wf_coro_unref(NULL, handle));
+    assert_ptr_equal(wf_coro_hold(handle), coro);
+    for (int i = 0; i < 3; i++)
+        wf_coro_release(NULL, coro);
+    assert_null(wf_coro_hold(handle));
+}
+
+static void test_coro_numbers_that_are_no_handles_name_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL);
+    uintptr_t handle = (uintptr_t)wf_coro_handle(coro);
+    assert_ptr_equal(wf_coro_from_handle((weft_t *)handle), coro);
+    assert_null(wf_coro_from_handle((weft_t *)(handle + 1))); /* in the middle of it */
+    assert_null(wf_coro_hold(NULL));
+    assert_null(wf_coro_hold((weft_t *)(uintptr_t)1));
+    assert_null(wf_coro_hold((weft_t *)UINTPTR_MAX));
+    wf_coro_release(NULL, coro);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_coro_freed_block_is_used_again_under_another_handle),
+        cmocka_unit_test(test_coro_block_whose_ids_are_used_up_is_not_used_again),
+        cmocka_unit_test(test_coro_without_references_is_held_but_not_joinable),
+        cmocka_unit_test(test_coro_numbers_that_are_no_handles_name_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
