@@ -139,7 +139,8 @@ void wf_wheel_init(wf_wheel *wheel, int64_t now_ns)
 
 void wf_wheel_insert(wf_wheel *wheel, wf_timer *timer, int64_t when_ns)
 {
-    wf_store_relaxed(&timer->when_ns, when_ns); /* relaxed: as in file; an owner who looks without the lock orders it himself */
+    /* relaxed: as in file; an owner who looks without the lock orders it himself */
+    wf_store_relaxed(&timer->when_ns, when_ns);
     file(wheel, timer);
 }
 

@@ -297,7 +297,8 @@ void wf_fd_forget(void)
     groups = (wf_list){0};
     for (int i = 0; i < LEAVES; i++) {
         wf_fd *leaf = wf_load_relaxed(&leaves[i]); /* relaxed: there is one thread */
-        if (leaf != NULL) /* private memory: zero from then on */
+        /* Private memory: zero from then on. */
+        if (leaf != NULL)
             wf_syscall3(SYS_madvise, leaf, LEAF_SIZE * sizeof(wf_fd), MADV_DONTNEED);
     }
 }

@@ -208,7 +208,8 @@ static void say_object(unsigned kind, const void *object)
 {
     char id[WF_CORO_ID_TEXT];
     intptr_t number = (intptr_t)object;
-    const char *block = (const char *)object - (uintptr_t)object % WF_CACHE_LINE; /* a join may have marked it: see join.c */
+    /* A join may have marked it: see join.c. */
+    const char *block = (const char *)object - (uintptr_t)object % WF_CACHE_LINE;
     if ((kind == WF_WAIT_JOIN || kind == WF_WAIT_JOIN_UNTIL) && object != NULL)
         say(" %s", wf_coro_format_id(id_of((const wf_coro *)(const void *)block), id));
     else if ((kind == WF_WAIT_IO || kind == WF_WAIT_IO_CANCEL) && number >= 0 && number <= INT_MAX)

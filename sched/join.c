@@ -167,7 +167,8 @@ static bool leads_to(wf_coro *self, wf_coro *target)
  * a deadlock are still there at the second look. */
 static bool closes_circle(wf_coro *self, wf_coro *target)
 {
-    wf_fence_seq_cst(); /* ORDER(join-circle): our wait_object before the others'; pairs with the same fence of whoever closes it. */
+    /* ORDER(join-circle): our wait_object before the others'; pairs with the same fence of whoever closes it. */
+    wf_fence_seq_cst();
     return leads_to(self, target) && leads_to(self, target);
 }
 
@@ -191,8 +192,8 @@ static int wait_for(wf_coro *self, wf_coro *target, int64_t deadline)
     wf_plain_write(&self->wait_data[0], wf_state_ticket(self));
     if (wf_timeout_effective(self, deadline) != WEFT_NEVER)
         return wait_linked(self, target, WF_WAIT_JOIN_UNTIL, target, deadline);
-    /* ORDER(join-object): pairs with joined_by: what this coroutine has done before. The fence that follows does the same for the
-     * store that repeats this one when it suspends. */
+    /* ORDER(join-object): pairs with joined_by: what this coroutine has done before. The fence that follows, ORDER(join-circle), does
+     * the same for the store that repeats this one when it suspends. */
     wf_store_release(&self->wait_object, joined(target));
     int result = -EDEADLK;
     if (!closes_circle(self, target))

@@ -46,7 +46,8 @@ static void file(wf_worker *worker, wf_coro *coro, int64_t when_ns)
 static void unfile(wf_worker *worker, wf_coro *coro)
 {
     wf_wheel_remove(&worker->wheel, &coro->timer);
-    wf_store_relaxed(&coro->timer.when_ns, WEFT_NEVER); /* relaxed: without the lock only the coroutine itself reads it */
+    /* relaxed: without the lock only the coroutine itself reads it */
+    wf_store_relaxed(&coro->timer.when_ns, WEFT_NEVER);
 }
 
 /* File it for when_ns in the calling worker's wheel (the first worker's for a plain thread), unless it is filed for an earlier

@@ -11,6 +11,8 @@
 /* The comma drops _Atomic and const from the type. */
 #define MC_TYPE(p) __typeof__((void)0, *(p))
 
+/* It would spread statement expressions over more lines than they have parts. */
+/* clang-format off */
 #define MC_LOAD_AS(name, p, order) ((MC_TYPE(p))mc_load(MC_SITE(name, #p, MC_LOAD, order, MC_RELAXED), (p), sizeof *(p)))
 #define MC_STORE_AS(name, p, v, order) \
     mc_store(MC_SITE(name, #p, MC_STORE, order, MC_RELAXED), (p), sizeof *(p), (uint64_t)(v))
@@ -66,5 +68,7 @@
     (mc_plain(MC_SITE("wf_plain_write", #p, MC_PLAIN, MC_RELAXED, MC_RELAXED), (p), true), (void)(*(p) = (v)))
 
 #define wf_spin_pause() mc_pause(MC_SITE("wf_spin_pause", "", MC_PAUSE, MC_RELAXED, MC_RELAXED))
+
+/* clang-format on */
 
 #endif
