@@ -124,8 +124,9 @@ void wf_coro_free(struct wf_worker *worker, wf_coro *coro); /* bump the generati
 wf_coro_extra *wf_coro_extra_get(wf_coro *coro);            /* allocate on first use; NULL: no memory */
 
 weft_t *wf_coro_handle(const wf_coro *coro);
-wf_coro *wf_coro_from_handle(
-    const weft_t *handle); /* NULL for NULL and for a stale one; neither holds nor references it */
+
+/* The block that a handle names; neither held nor referenced. NULL for NULL and for a stale one. */
+wf_coro *wf_coro_from_handle(const weft_t *handle);
 
 /* Hold the block that a handle names, so that it is not recycled until the release. NULL: stale, or 65,535 hold it. */
 wf_coro *wf_coro_hold(const weft_t *handle);
