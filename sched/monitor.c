@@ -108,8 +108,9 @@ static void *monitor_main(void *arg)
             wf_futex_wait(&monitor.stop, GO, now + period);
             continue;
         }
-        /* ORDER(monitor-sleep): store-load pair with wf_monitor_notice: asleep, then the workers once more. */
-        wf_store_seq_cst(&wf_rt.monitor_asleep, 1);
+        /* ORDER(monitor-sleep): store-load pair with park in sched/worker.c: asleep, then the workers once more. An exchange, so
+         * that whoever has just ended a sleep to stop the monitor is seen to have asked for it. */
+        wf_exchange_seq_cst(&wf_rt.monitor_asleep, 1);
         if (wf_idle_idle(wf_load_seq_cst(&wf_rt.idle.counts)) == wf_rt.count && wf_load_acquire(&monitor.stop) == GO)
             wf_futex_wait(&wf_rt.monitor_asleep, 1, INT64_MAX);
         wf_store_seq_cst(&wf_rt.monitor_asleep, 0); /* ORDER(monitor-sleep) */

@@ -83,11 +83,12 @@ static void park(wf_worker *self)
             sleep_in(self, where);
         wf_parking_end(&self->parking);
     }
-    if (wf_load_relaxed(&wf_rt.monitor_asleep)) /* relaxed: missed once, it is seen after the next park */
-        wf_monitor_notice();
     /* Picked by somebody: then it has been counted as a searcher. */
     if (!wf_idle_leave(&wf_rt.idle, self->index))
         self->searching = true;
+    /* ORDER(monitor-sleep): no longer counted idle, then looks whether the monitor sleeps; pairs with monitor_main. */
+    if (wf_load_seq_cst(&wf_rt.monitor_asleep))
+        wf_monitor_notice();
 }
 
 static void loop(wf_worker *self)
