@@ -126,10 +126,11 @@ void wf_join_publish(wf_coro *self)
     wf_store_release(&self->joiners, CLOSED); /* ORDER(joiners): pairs with lock_open. */
 }
 
+/* Not `closed`: that comes after the first joiners have been woken, and whoever was woken must find that it has ended. */
 static bool has_ended(wf_coro *target)
 {
-    /* ORDER(joiners): pairs with wf_join_publish: the result. */
-    return wf_load_acquire(&target->joiners) & CLOSED;
+    /* ORDER(state-done): pairs with wf_state_done: the result. */
+    return wf_state_phase(wf_load_acquire(&target->state)) == WF_PHASE_DONE;
 }
 
 /* ---- waiting for one ---- */
@@ -144,14 +145,25 @@ static void *joined(wf_coro *target)
     return (char *)target + JOINED;
 }
 
-/* Whom `coro` has joined without a deadline; NULL: nobody. Any block may be asked: they are never unmapped. */
+/* Was it killed, and does that end its join? Not under a shield. One that is about to wait under a shield is taken for one
+ * that comes back: only the kill tells them apart. */
+static bool comes_back(wf_coro *coro)
+{
+    if (!wf_load_relaxed(&coro->killed)) /* relaxed: the fence of closes_circle orders it */
+        return false;
+    uint64_t state = wf_load_relaxed(&coro->state); /* relaxed: as above */
+    return wf_state_phase(state) != WF_PHASE_WAITING || (state & WF_STATE_KILLABLE);
+}
+
+/* Whom `coro` has joined without a deadline; NULL: nobody, or it returns from that by itself. Any block may be asked: they are
+ * never unmapped. */
 static wf_coro *joined_by(wf_coro *coro)
 {
     /* ORDER(join-object): pairs with wait_for, so that the second look sees that whoever had joined a block which has been recycled
      * since has gone on. */
     uintptr_t word = (uintptr_t)wf_load_acquire(&coro->wait_object);
     bool is_joined = word % WF_CACHE_LINE == JOINED && word > UINT32_MAX;
-    return is_joined ? (wf_coro *)(word - JOINED) : NULL;
+    return is_joined && !comes_back(coro) ? (wf_coro *)(word - JOINED) : NULL;
 }
 
 static bool leads_to(wf_coro *self, wf_coro *target)
@@ -202,10 +214,10 @@ static int wait_for(wf_coro *self, wf_coro *target, int64_t deadline)
     return result;
 }
 
-/* Why wf_coro_hold refused. */
-static int not_held(const weft_t *t)
+/* Why wf_coro_hold_joinable refused. */
+static int not_joinable(const weft_t *t)
 {
-    return wf_coro_from_handle(t) == NULL ? -ESRCH : -EAGAIN;
+    return wf_coro_is_joinable(t) ? -EAGAIN : -ESRCH;
 }
 
 static int join(weft_t *t, void **result, int64_t deadline)
@@ -216,9 +228,9 @@ static int join(weft_t *t, void **result, int64_t deadline)
     int error = wf_check(self);
     if (error != 0)
         return error;
-    wf_coro *target = wf_coro_hold(t);
+    wf_coro *target = wf_coro_hold_joinable(t);
     if (target == NULL)
-        return not_held(t);
+        return not_joinable(t);
     error = wait_for(self, target, deadline);
     void *value = error == 0 ? target->arg : NULL;
     if (error == 0 && !wf_coro_unref(wf_worker_self(), t))
@@ -250,12 +262,12 @@ static int joinall(weft_t *const *ts, size_t n, int64_t deadline)
     if (n > 0 && ts == NULL)
         error = -EINVAL;
     for (size_t i = 0; i < n && error == 0; i++)
-        if (wf_coro_from_handle(ts[i]) == NULL)
+        if (!wf_coro_is_joinable(ts[i]))
             error = -ESRCH;
     for (size_t i = 0; i < n && error == 0; i++) {
-        wf_coro *target = wf_coro_hold(ts[i]);
+        wf_coro *target = wf_coro_hold_joinable(ts[i]);
         if (target == NULL)
-            return not_held(ts[i]);
+            return not_joinable(ts[i]);
         error = wait_for(self, target, deadline);
         wf_coro_release(wf_worker_self(), target);
     }
@@ -329,9 +341,9 @@ int weft_wait_any_until(weft_t *const *ts, size_t n, int64_t deadline)
     if (nodes == NULL || targets == NULL)
         result = -ENOMEM;
     for (; held < n && result == 0; held++) {
-        targets[held] = wf_coro_hold(ts[held]);
+        targets[held] = wf_coro_hold_joinable(ts[held]);
         if (targets[held] == NULL)
-            result = not_held(ts[held]);
+            result = not_joinable(ts[held]);
         else if (targets[held] == self)
             result = -EDEADLK;
     }
@@ -364,27 +376,44 @@ int weft_unref(weft_t *t)
 
 weft_t *weft_ref(weft_t *t)
 {
-    return wf_coro_ref(t) != NULL ? t : NULL;
+    if (wf_coro_ref(t) != NULL)
+        return t;
+    wf_coro *self = wf_self();
+    if (self != NULL)
+        self->last_error = wf_coro_from_handle(t) == NULL ? -ESRCH : -EAGAIN;
+    return NULL;
 }
+
+/* All of these hold the block while they look: a handle that goes stale meanwhile must not show the next coroutine's. */
 
 int weft_ready(weft_t *t)
 {
-    wf_coro *coro = wf_coro_from_handle(t);
-    return coro == NULL ? -ESRCH : has_ended(coro);
+    wf_coro *coro = wf_coro_hold(t);
+    if (coro == NULL)
+        return -ESRCH;
+    int ended = has_ended(coro);
+    wf_coro_release(wf_worker_self(), coro);
+    return ended;
 }
 
 void *weft_value(weft_t *t)
 {
-    wf_coro *coro = wf_coro_from_handle(t);
-    return coro != NULL && has_ended(coro) ? coro->arg : NULL;
+    wf_coro *coro = wf_coro_hold(t);
+    if (coro == NULL)
+        return NULL;
+    void *value = has_ended(coro) ? coro->arg : NULL;
+    wf_coro_release(wf_worker_self(), coro);
+    return value;
 }
 
 int weft_error(weft_t *t)
 {
-    wf_coro *coro = wf_coro_from_handle(t);
+    wf_coro *coro = wf_coro_hold(t);
     if (coro == NULL)
         return -ESRCH;
-    return has_ended(coro) ? coro->error : -EAGAIN;
+    int error = has_ended(coro) ? coro->error : -EAGAIN;
+    wf_coro_release(wf_worker_self(), coro);
+    return error;
 }
 
 /* ---- kill ---- */
@@ -393,7 +422,7 @@ int weft_kill(weft_t *t)
 {
     wf_coro *coro = wf_coro_hold(t);
     if (coro == NULL)
-        return not_held(t);
+        return wf_coro_from_handle(t) == NULL ? -ESRCH : -EAGAIN;
     if (wf_state_kill(coro))
         wf_ready_fifo(coro, -ECANCELED);
     wf_coro_release(wf_worker_self(), coro);

@@ -163,6 +163,27 @@ static void pin_if_asked(wf_coro *self)
         self->flags |= WF_CORO_PINNED;
 }
 
+/* Cleanups and locals; each may leave the other kind behind. */
+static void run_out(wf_coro *self)
+{
+    while (self->extra->cleanups != NULL || self->extra->locals != NULL) {
+        wf_cleanup_run_all(self);
+        wf_local_run_destructors(self);
+    }
+}
+
+/* After the body, or in its place: all that was to be run at the end. */
+static void tidy_up(wf_coro *self, void *arg)
+{
+    if (self->extra == NULL)
+        return;
+    run_out(self);
+    if (self->extra->cleanup_arg == NULL)
+        return;
+    self->extra->cleanup_arg(arg);
+    run_out(self);
+}
+
 static void run(wf_coro *self)
 {
     void *arg = self->arg;
@@ -174,13 +195,9 @@ static void run(wf_coro *self)
     }
     if (wf_worker_self() == NULL)
         wf_die("the child of a fork returned from the coroutine in which it was made; it must exec or _exit");
-    self->shield = 1; /* what follows may block */
-    if (self->extra != NULL) {
-        wf_cleanup_run_all(self);
-        wf_local_run_destructors(self);
-        if (self->extra->cleanup_arg != NULL)
-            self->extra->cleanup_arg(arg);
-    }
+    self->timeouts = NULL; /* one that the body forgot to stop was in a frame of it */
+    self->shield = 1;      /* what follows may block */
+    tidy_up(self, arg);
     self->arg = result;
     wf_timer_disarm(self);
     /* Before the joiners hear of it, so that whoever has joined all finds none alive. The worker's thread does not end before

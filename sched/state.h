@@ -195,8 +195,8 @@ static inline bool wf_state_expire(wf_coro *coro, uint64_t seen)
 static inline void wf_state_done(wf_coro *coro)
 {
     uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: our own word */
-    /* relaxed: the joiners' word publishes the end and the result (sched/join.c). */
-    wf_store_relaxed(&coro->state, wf_state_make(ticket + 1, WF_PHASE_DONE));
+    /* ORDER(state-done): publishes the end and the result; pairs with has_ended in sched/join.c. */
+    wf_store_release(&coro->state, wf_state_make(ticket + 1, WF_PHASE_DONE));
 }
 
 #endif

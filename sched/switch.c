@@ -109,8 +109,10 @@ void wf_leave(wf_coro *coro, enum wf_leave leave, unsigned bits, wf_lock *lock)
 {
     wf_worker *self = wf_worker_self();
     wf_coro *next = lock == NULL ? wf_queue_next(self) : wf_queue_next_quick(self);
-    if (next == NULL && leave == WF_LEAVE_YIELD)
-        return; /* nobody else to run */
+    if (next == NULL && leave == WF_LEAVE_YIELD) {
+        wf_count(&self->dispatches, 1); /* nobody else to run: it is next itself, and not stuck */
+        return;
+    }
     self->left = coro;
     self->leave = leave;
     self->leave_bits = bits;

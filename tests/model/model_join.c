@@ -244,6 +244,16 @@ wf_coro *wf_coro_hold(const weft_t *handle)
     return NULL;
 }
 
+wf_coro *wf_coro_hold_joinable(const weft_t *handle)
+{
+    return wf_coro_hold(handle);
+}
+
+bool wf_coro_is_joinable(const weft_t *handle)
+{
+    return handle != NULL;
+}
+
 wf_coro *wf_coro_ref(const weft_t *handle)
 {
     (void)handle;

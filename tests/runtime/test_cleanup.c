@@ -242,6 +242,85 @@ static void test_cleanup_leaves_the_shields_as_they_were(void **state)
     wt_over_workers(shields, NULL);
 }
 
+/* What a destructor of locals pushes, and what the argument's destructor pushes and sets. */
+static void push_note(void *arg)
+{
+    note(arg);
+    CHECK_INT(weft_cleanup_push(note, (void *)((intptr_t)arg + 1)), 0);
+}
+
+static void push_and_set_late(void *arg)
+{
+    push_note(arg);
+    CHECK_INT(weft_key_set(key, (void *)((intptr_t)arg + 2)), 0);
+}
+
+static void *set_only(void *arg)
+{
+    CHECK_INT(weft_key_set(key, (void *)1), 0);
+    return arg;
+}
+
+static void *late_ones(void *arg)
+{
+    (void)arg;
+    weft_spawn_options options = {.cleanup = push_and_set_late};
+    CHECK_INT(weft_key_create(&key, push_note), 0);
+    weft_t *t = weft_spawn_opt(&options, set_only, (void *)10);
+    CHECK_INT(weft_join(t, NULL), 0);
+    CHECK_INT(weft_key_delete(key), 0);
+    check_ran((const int[]){1, 2, 10, 11, 12, 13}, 6);
+    return NULL;
+}
+
+static void test_cleanup_pushed_by_any_destructor_runs_too(void **state)
+{
+    (void)state;
+    wt_over_workers(late_ones, NULL);
+}
+
+/* A timeout that the body forgot to stop lay in a frame that is gone when the cleanups run. */
+static void sleep_a_little(void *arg)
+{
+    note(arg);
+    CHECK_INT(weft_sleep(WEFT_MILLISECOND), 0);
+}
+
+__attribute__((noinline)) static void start_and_forget(void)
+{
+    weft_timeout timeout;
+    CHECK_INT(weft_timeout_start(&timeout, 1), 0);
+}
+
+__attribute__((noinline)) static void write_over(void)
+{
+    volatile unsigned char frame[4096];
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = 0x5a;
+}
+
+static void *forget_a_timeout(void *arg)
+{
+    CHECK_INT(weft_cleanup_push(sleep_a_little, (void *)1), 0);
+    start_and_forget();
+    write_over();
+    return arg;
+}
+
+static void *forgets_a_timeout(void *arg)
+{
+    (void)arg;
+    wt_spawn_and_join(1, forget_a_timeout, NULL);
+    check_ran((const int[]){1}, 1);
+    return NULL;
+}
+
+static void test_cleanup_is_not_bounded_by_a_timeout_of_the_body(void **state)
+{
+    (void)state;
+    wt_over_workers(forgets_a_timeout, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +332,8 @@ int main(void)
         cmocka_unit_test(test_cleanup_misuse_is_refused),
         cmocka_unit_test(test_cleanup_comes_before_locals_and_the_argument),
         cmocka_unit_test(test_cleanup_leaves_the_shields_as_they_were),
+        cmocka_unit_test(test_cleanup_pushed_by_any_destructor_runs_too),
+        cmocka_unit_test(test_cleanup_is_not_bounded_by_a_timeout_of_the_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -275,6 +275,97 @@ static void test_join_arrays_may_hold_one_twice_and_nothing_bad(void **state)
     wt_over_workers(use_twice, NULL);
 }
 
+/* Nobody can join it any more, though it still runs: an error at once, and not after its end. */
+static void *join_detached(void *arg)
+{
+    weft_event event = WEFT_EVENT_INIT;
+    (void)arg;
+    weft_t *t = weft_spawn(wait_for_event, &event);
+    wt_until_waiting(t, WF_WAIT_EVENT);
+    weft_t *kept = weft_spawn(wait_for_event, &event);
+    weft_t *both[2] = {kept, t};
+    CHECK_INT(weft_detach(t), 0);
+    CHECK_INT(weft_join(t, NULL), -ESRCH);
+    CHECK_INT(weft_joinall(both, 2), -ESRCH);
+    CHECK_INT(weft_wait_any(both, 2), -ESRCH);
+    CHECK_INT(weft_detach(t), -ESRCH);
+    CHECK_INT(weft_event_set(&event), 0);
+    CHECK_INT(weft_join(kept, NULL), 0);
+    return NULL;
+}
+
+static void test_join_detached_one_is_refused_at_once(void **state)
+{
+    (void)state;
+    wt_over_workers(join_detached, NULL);
+}
+
+/* It joins the one that kills it and joins it: its own join is over, so there is no circle. */
+static void *join_killed_joiner(void *arg)
+{
+    void *result = NULL;
+    (void)arg;
+    weft_t *child = weft_spawn(join_event, weft_self());
+    wt_until_waiting(child, WF_WAIT_JOIN);
+    CHECK(weft_ref(weft_self()) != NULL); /* what its join would have given back */
+    CHECK_INT(weft_kill(child), 0);
+    CHECK_INT(weft_join(child, &result), 0);
+    CHECK_INT((intptr_t)result, -ECANCELED);
+    CHECK_INT(weft_unref(weft_self()), 0);
+    return NULL;
+}
+
+static void test_join_killed_joiner_of_oneself_is_no_circle(void **state)
+{
+    (void)state;
+    wt_over_workers(join_killed_joiner, NULL);
+}
+
+/* Whoever was woken by the end sees that it has ended, also while many others are still to be woken. */
+enum { WATCHERS = 20 };
+
+static void *join_and_look(void *arg)
+{
+    CHECK_INT(weft_join(arg, NULL), 0);
+    CHECK_INT(weft_ready(arg), 1);
+    CHECK_INT(weft_error(arg), -EIO);
+    CHECK_INT((intptr_t)weft_value(arg), 5);
+    return NULL;
+}
+
+static void *fail_after_event(void *arg)
+{
+    CHECK_INT(weft_event_wait(arg), 0);
+    CHECK_INT(weft_set_error(-EIO), 0);
+    return (void *)5;
+}
+
+static void *look_after_join(void *arg)
+{
+    (void)arg;
+    for (int round = 0; round < 10; round++) {
+        weft_event event = WEFT_EVENT_INIT;
+        wt_thread *threads[WATCHERS];
+        weft_t *t = weft_spawn(fail_after_event, &event);
+        for (int i = 0; i < WATCHERS; i++) {
+            CHECK(weft_ref(t) == t);
+            threads[i] = wt_thread_start(join_and_look, t);
+            wt_until_block_waits(wt_thread_block(threads[i]), WF_WAIT_JOIN);
+        }
+        CHECK_INT(weft_event_set(&event), 0);
+        for (int i = 0; i < WATCHERS; i++)
+            wt_thread_join(threads[i]);
+        CHECK_INT(weft_unref(t), 0);
+    }
+    return NULL;
+}
+
+static void test_join_who_was_woken_finds_that_it_has_ended(void **state)
+{
+    (void)state;
+    wt_run(2, look_after_join, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +378,9 @@ int main(void)
         cmocka_unit_test(test_join_wait_any_until_none_is_left),
         cmocka_unit_test(test_join_by_a_killed_coroutine_is_canceled),
         cmocka_unit_test(test_join_arrays_may_hold_one_twice_and_nothing_bad),
+        cmocka_unit_test(test_join_detached_one_is_refused_at_once),
+        cmocka_unit_test(test_join_killed_joiner_of_oneself_is_no_circle),
+        cmocka_unit_test(test_join_who_was_woken_finds_that_it_has_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

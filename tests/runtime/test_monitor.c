@@ -147,12 +147,35 @@ static void test_monitor_names_the_culprit_once(void **state)
     wt_finish();
 }
 
+static void *yield_alone(void *arg)
+{
+    int64_t end = weft_after(10 * NAP_MS * WEFT_MILLISECOND);
+    while (weft_now() < end)
+        CHECK_INT(weft_yield(), 0);
+    return arg;
+}
+
+static void test_monitor_takes_no_yielding_coroutine_for_stuck(void **state)
+{
+    int naming_hog = heard.naming_hog;
+    (void)state;
+    CHECK_INT(weft_set_log(hear), 0);
+    wt_start(1);
+    CHECK_INT(weft_run(yield_alone, NULL, NULL), 0);
+    wt_stop();
+    CHECK_INT(weft_set_log(NULL), 0);
+    CHECK_INT(heard.naming_hog, naming_hog);
+    CHECK_INT(heard.naming_others, 0);
+    wt_finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_monitor_hog_stalls_nobody_where_there_is_another_worker),
         cmocka_unit_test(test_monitor_hog_on_the_only_worker_makes_all_wait),
         cmocka_unit_test(test_monitor_names_the_culprit_once),
+        cmocka_unit_test(test_monitor_takes_no_yielding_coroutine_for_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,7 @@ static void *refuse(void *arg)
     CHECK(weft_spawn_opt(&early, count_one, NULL) == NULL);
     CHECK_INT(weft_last_error(), -EINVAL);
     CHECK(weft_ref(NULL) == NULL);
+    CHECK_INT(weft_last_error(), -ESRCH);
     CHECK(weft_value(NULL) == NULL);
     CHECK_INT(weft_ready(NULL), -ESRCH);
     CHECK_INT(weft_error(NULL), -ESRCH);
@@ -182,6 +183,7 @@ static void *references(void *arg)
     CHECK_INT(weft_error(t), -ESRCH);
     CHECK(weft_ref(t) == NULL);
     CHECK(weft_ref(NULL) == NULL);
+    CHECK_INT(weft_last_error(), -ESRCH);
     CHECK_INT(weft_detach(NULL), -ESRCH);
     return NULL;
 }
