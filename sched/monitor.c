@@ -3,7 +3,11 @@
  *
  * The monitor looks at all workers every config.monitor_ms. One that runs a coroutine and has not dispatched since the last look is
  * stuck. Its run queue is stolen by the others as always, so an idle one is woken; its LIFO slot, which nobody steals from, is
- * moved to the shared queue; its timers are fired from here. The coroutine is named in the log, once per stall.
+ * moved to the shared queue; its timers are fired from here.
+ *
+ * The coroutine is named in the log, once per stall, and only if it is to blame. A worker whose thread the kernel did not let run,
+ * because the machine is busy, looks the same from here at first; so the culprit has either used as much CPU time since its
+ * last dispatch (it computes), or was found asleep in the kernel at two looks with no CPU time used between them (it blocks).
  *
  * An idle process must not wake up: after a second in which nothing was dispatched and every worker is parked, the monitor sleeps
  * in a futex until a worker comes out of its park.
@@ -11,12 +15,16 @@
 #include "sched/monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/peek.h"
 #include "core/symbol.h"
+#include "core/syscall.h"
 #include "sched/dump.h"
 #include "sched/worker.h"
 
@@ -27,6 +35,8 @@ enum {
 typedef struct look {
     uint64_t dispatches; /* at the last look */
     int64_t since_ns;    /* when that number was first seen */
+    int64_t cpu_ns;      /* CPU time of the worker's thread at that moment */
+    int64_t asleep_ns; /* its CPU time when it was last found asleep in the kernel; -1: it was not, at the last look */
     bool named;
 } look;
 
@@ -52,10 +62,48 @@ static void hand_over(wf_worker *worker, int64_t now_ns)
         wf_queue_wake_one(NULL);
 }
 
-static void name_culprit(wf_worker *worker, look *seen, int64_t now_ns)
+/* CPU time that the worker's thread has used. */
+static int64_t cpu_time(const wf_worker *worker)
+{
+    clockid_t clock;
+    struct timespec used = {0};
+    if (pthread_getcpuclockid(worker->thread, &clock) == 0)
+        clock_gettime(clock, &used);
+    return used.tv_sec * WEFT_SECOND + used.tv_nsec;
+}
+
+/* Does its thread sleep in the kernel at this moment? It does not when it runs, nor when it waits for a CPU. */
+static bool is_asleep(wf_worker *worker)
+{
+    char path[64];
+    char stat[128];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", wf_load_relaxed(&worker->tid)); /* relaxed: fixed by now */
+    long fd = wf_syscall4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    long n = wf_syscall3(SYS_read, fd, stat, sizeof(stat) - 1);
+    wf_syscall3(SYS_close, fd, 0, 0);
+    stat[n > 0 ? n : 0] = '\0';
+    const char *state = strrchr(stat, ')'); /* the name before it may hold anything */
+    return state != NULL && (state[1] == ' ') && (state[2] == 'S' || state[2] == 'D');
+}
+
+/* What the coroutine does that keeps its worker; NULL: nothing so far, the kernel does not let it run. */
+static const char *blame(wf_worker *worker, look *seen, int64_t period_ns)
+{
+    int64_t cpu_ns = cpu_time(worker);
+    bool was_asleep = seen->asleep_ns == cpu_ns;
+    seen->asleep_ns = is_asleep(worker) ? cpu_ns : -1;
+    if (cpu_ns - seen->cpu_ns >= period_ns)
+        return "it computes";
+    return was_asleep && seen->asleep_ns == cpu_ns ? "it blocks in a call that weft does not know" : NULL;
+}
+
+static void name_culprit(wf_worker *worker, look *seen, int64_t now_ns, int64_t period_ns)
 {
     wf_coro *coro = wf_load_relaxed(&worker->current); /* relaxed: only named */
-    if (coro == NULL || seen->named)
+    const char *what = coro == NULL || seen->named ? NULL : blame(worker, seen, period_ns);
+    if (what == NULL)
         return;
     seen->named = true;
     wf_fetch_add_relaxed(&worker->stalls, 1); /* relaxed: statistics */
@@ -69,11 +117,10 @@ static void name_culprit(wf_worker *worker, look *seen, int64_t now_ns)
     if (fn != NULL)
         wf_symbol_format((const void *)(uintptr_t)fn, false, entry, sizeof(entry));
     wf_log(WEFT_LOG_WARN,
-           "worker %u has been in coroutine %s (entry %s) for %lld ms without a switch: it computes, or blocks in a "
-           "call that weft "
-           "does not know; use weft_yield or weft_offload there",
+           "worker %u has been in coroutine %s (entry %s) for %lld ms without a switch: %s; use weft_yield or "
+           "weft_offload there",
            worker->index, wf_coro_format_id((uint64_t)(uintptr_t)wf_coro_handle(coro), id), entry,
-           (long long)((now_ns - seen->since_ns) / WEFT_MILLISECOND));
+           (long long)((now_ns - seen->since_ns) / WEFT_MILLISECOND), what);
 }
 
 /* True when the worker has dispatched since the last look, or runs something. */
@@ -83,11 +130,12 @@ static bool look_at(wf_worker *worker, int64_t now_ns)
     uint64_t dispatches = wf_load_relaxed(&worker->dispatches); /* relaxed: only compared */
     bool runs = wf_load_relaxed(&worker->current) != NULL;      /* relaxed: as above */
     if (dispatches != seen->dispatches) {
-        *seen = (look){.dispatches = dispatches, .since_ns = now_ns};
+        *seen = (look){.dispatches = dispatches, .since_ns = now_ns, .cpu_ns = cpu_time(worker), .asleep_ns = -1};
         return true;
     }
-    if (runs && now_ns - seen->since_ns >= (int64_t)wf_rt.config.monitor_ms * WEFT_MILLISECOND) {
-        name_culprit(worker, seen, now_ns);
+    int64_t period_ns = (int64_t)wf_rt.config.monitor_ms * WEFT_MILLISECOND;
+    if (runs && now_ns - seen->since_ns >= period_ns) {
+        name_culprit(worker, seen, now_ns, period_ns);
         hand_over(worker, now_ns);
     }
     return runs;

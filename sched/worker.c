@@ -126,6 +126,7 @@ static int enter(wf_worker *self)
     char name[16];
     snprintf(name, sizeof(name), "weft-%u", self->index);
     pthread_setname_np(pthread_self(), name);
+    wf_store_relaxed(&self->tid, (int32_t)wf_syscall3(SYS_gettid, 0, 0, 0)); /* relaxed: the monitor starts later */
     if (self->cpu >= 0) {
         cpu_set_t *set = CPU_ALLOC((size_t)self->cpu + 1);
         if (set != NULL) {

@@ -61,6 +61,7 @@ typedef struct wf_worker {
     int enter_error;   /* what its thread met when it entered */
     uint16_t *victims; /* the other workers, nearest first */
     pthread_t thread;
+    _Atomic(int32_t) tid; /* of its thread, for the monitor; 0 before it has entered */
 
     /* owner writes, anybody reads: */
     _Alignas(WF_CACHE_LINE) _Atomic(int64_t) dispatched_at; /* coarse clock of the last dispatch, for the monitor */

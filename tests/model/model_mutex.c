@@ -178,13 +178,8 @@ static const struct mc_scenario scenarios[] = {
     {SCENARIO("two-twice", setup_held, {"a", unlock_once}, {"b", once})},
     {SCENARIO("overtaken", setup_held_for_long, {"a", unlock_once}, {"b", once})},
     {SCENARIO("handed-over", setup_passed_over, {"a", unlock_once}, {"b", once_at_last})},
-    {SCENARIO("handed-over-before-another", setup_passed_over, {"a", unlock_once}, {"b", once_at_last}, {"c", once}),
-     .deep = true},
     {SCENARIO("overtaken-twice", setup_held_for_long, {"a", unlock_twice}, {"b", once}), .deep = true},
     {SCENARIO("times-out", setup_held, {"a", unlock}, {"b", once_by_deadline}, {"timer", expire_second})},
-    {SCENARIO("times-out-before-another", setup_held, {"a", unlock}, {"b", once_by_deadline}, {"c", once},
-              {"timer", expire_second}),
-     .deep = true},
     {SCENARIO("line", setup_line, {"a", unlock}, {"b", come_back}, {"c", come_back})},
     {SCENARIO("line-overtaken", setup_line, {"a", unlock_once}, {"b", come_back}, {"c", come_back})},
     {SCENARIO("line-times-out", setup_line, {"a", unlock}, {"b", come_back}, {"c", come_back},
@@ -192,7 +187,6 @@ static const struct mc_scenario scenarios[] = {
     {SCENARIO("firm", setup_held, {"a", unlock}, {"b", once_firmly}, {"killer", kill_second})},
     {SCENARIO("try", setup_held, {"a", unlock}, {"b", once}, {"c", try_once})},
     {SCENARIO("three", setup_held, {"a", unlock}, {"b", once}, {"c", once}), .deep = true},
-    {SCENARIO("overtaken-by-two", setup_held_for_long, {"a", unlock_once}, {"b", once}, {"c", once}), .deep = true},
 };
 
 int main(int argc, char **argv)

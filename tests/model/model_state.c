@@ -200,12 +200,20 @@ static void abandon_first(void)
     wait_by_ticket(1, 0);
 }
 
-/* Late wakers find nothing to do. That its result is seen is for the word of the joiners: model_join. */
+/* The result, then DONE; late wakers find nothing to do. */
 static void wait_and_end(void)
 {
     wf_state_dispatch(&coro);
     wait_by_ticket(0, WF_STATE_TIMED);
+    wf_plain_write(&coro.arg, (void *)(uintptr_t)42);
     wf_state_done(&coro);
+}
+
+static void look_whether_done(void)
+{
+    /* ORDER(state-done): pairs with wf_state_done. */
+    if (wf_state_phase(wf_load_acquire(&coro.state)) == WF_PHASE_DONE)
+        mc_check(wf_plain_read(&coro.arg) == (void *)(uintptr_t)42);
 }
 
 /* ---- waiting on an object with a lock ---- */
@@ -281,7 +289,8 @@ static const struct mc_scenario scenarios[] = {
     {SCENARIO("yield", {"coroutine", yield_between}, {"waker", wake_first}, {"waker2", wake_second},
               {"timer", expire})},
     {SCENARIO("abandon", {"coroutine", abandon_first}, {"waker", wake_first}, {"waker2", wake_second})},
-    {SCENARIO("done", {"coroutine", wait_and_end}, {"waker", wake_first}, {"timer", expire})},
+    {SCENARIO("done", {"coroutine", wait_and_end}, {"waker", wake_first}, {"timer", expire},
+              {"reader", look_whether_done})},
     {SCENARIO("locked", {"coroutine", wait_on_object}, {"waker", wake_object}, {"timer", expire}),
      .bounded_spins = true},
     {SCENARIO("locked-firm", {"coroutine", wait_on_object_firmly}, {"waker", wake_object}, {"killer", kill_it}),

@@ -1,6 +1,7 @@
 /* One coroutine computes on and on. What it has spawned and woken, and whose timers are on its worker, goes on elsewhere, where
  * there is another worker; with one worker they wait for it. The log says who it was. */
 #include <string.h>
+#include <time.h>
 
 #include "runtime.h"
 #include "sched/worker.h"
@@ -113,15 +114,17 @@ static void test_monitor_hog_on_the_only_worker_makes_all_wait(void **state)
 
 static struct {
     wf_lock lock;
-    int naming_hog, naming_others;
+    int naming_hog, naming_sleeper, naming_others;
 } heard;
 
 static void hear(enum weft_log_level level, const char *line)
 {
     wf_lock_take(&heard.lock);
     if (level == WEFT_LOG_WARN && strstr(line, "without a switch") != NULL) {
-        if (strstr(line, "compute_alone") != NULL)
+        if (strstr(line, "compute_alone") != NULL && strstr(line, "it computes") != NULL)
             heard.naming_hog++;
+        else if (strstr(line, "block_alone") != NULL && strstr(line, "it blocks") != NULL)
+            heard.naming_sleeper++;
         else
             heard.naming_others++;
     }
@@ -143,6 +146,27 @@ static void test_monitor_names_the_culprit_once(void **state)
     wt_stop();
     CHECK_INT(weft_set_log(NULL), 0);
     CHECK_INT(heard.naming_hog, 1);
+    CHECK_INT(heard.naming_others, 0);
+    wt_finish();
+}
+
+/* In a call of the C library, which takes the worker with it. */
+static void *block_alone(void *arg)
+{
+    struct timespec time = {.tv_nsec = HOG_MS * WEFT_MILLISECOND};
+    CHECK_INT(nanosleep(&time, NULL), 0);
+    return arg;
+}
+
+static void test_monitor_tells_who_blocks_from_who_computes(void **state)
+{
+    (void)state;
+    CHECK_INT(weft_set_log(hear), 0);
+    wt_start(2);
+    CHECK_INT(weft_run(block_alone, NULL, NULL), 0);
+    wt_stop();
+    CHECK_INT(weft_set_log(NULL), 0);
+    CHECK_INT(heard.naming_sleeper, 1);
     CHECK_INT(heard.naming_others, 0);
     wt_finish();
 }
@@ -175,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_monitor_hog_stalls_nobody_where_there_is_another_worker),
         cmocka_unit_test(test_monitor_hog_on_the_only_worker_makes_all_wait),
         cmocka_unit_test(test_monitor_names_the_culprit_once),
+        cmocka_unit_test(test_monitor_tells_who_blocks_from_who_computes),
         cmocka_unit_test(test_monitor_takes_no_yielding_coroutine_for_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
