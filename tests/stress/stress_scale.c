@@ -81,8 +81,9 @@ static void check_memory_is_back(int64_t before_kib, int n)
 struct crowd {
     int n;
     weft_t **ts;
-    int64_t until; /* when they wake */
-    int expected;  /* what their sleep returns */
+    int64_t sleep_ns; /* for how long, at first */
+    int64_t until;    /* when they wake */
+    int expected;     /* what their sleep returns */
     int64_t before_kib;
     _Atomic(int) asleep, awake, wrong;
 };
@@ -115,14 +116,27 @@ static void join_crowd(struct crowd *crowd)
     CHECK_INT(crowd->wrong, 0);
 }
 
+/* Spawn the crowd so that all of it is asleep at once. Where the machine is too slow for that, they sleep for twice as long.
+ * Returns when the first was spawned. */
+static int64_t put_all_to_sleep(struct crowd *crowd)
+{
+    for (int64_t sleep_ns = crowd->sleep_ns;; sleep_ns *= 2) {
+        int64_t began = weft_now();
+        crowd->asleep = crowd->awake = crowd->wrong = 0;
+        crowd->until = weft_after(sleep_ns);
+        spawn_crowd(crowd);
+        if (wf_load_relaxed(&crowd->awake) == 0) /* relaxed: a counter */
+            return began;
+        join_crowd(crowd);
+    }
+}
+
 static void *sleep_and_wake(void *arg)
 {
     struct crowd *crowd = arg;
-    int64_t began = weft_now();
-    spawn_crowd(crowd);
+    int64_t began = put_all_to_sleep(crowd);
     int64_t spawned = weft_now();
     int64_t each = (memory_kib() - crowd->before_kib) * 1024 / crowd->n;
-    CHECK_INT(wf_load_relaxed(&crowd->awake), 0); /* relaxed: all at once, or the figure means nothing */
     CHECK(!MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
     join_crowd(crowd);
     print_message("%u workers: %d asleep at once after %lld ms, %lld bytes each (resident and page tables), all up "
@@ -147,7 +161,7 @@ static void *kill_asleep(void *arg)
 /* Twice: what the second round keeps, it keeps for ever. */
 static void over_one_and_two_workers(weft_fn *body, int64_t sleep_ns, int expected)
 {
-    struct crowd crowd = {.n = many(), .expected = expected};
+    struct crowd crowd = {.n = many(), .sleep_ns = sleep_ns, .expected = expected};
     crowd.ts = calloc((size_t)crowd.n, sizeof *crowd.ts);
     assert_non_null(crowd.ts);
     memset(crowd.ts, 1, (size_t)crowd.n * sizeof *crowd.ts); /* resident before the first look at the memory */
@@ -214,7 +228,8 @@ static void *fire_on_one_tick(void *arg)
     struct crowd *crowd = arg;
     struct pingpong p = {.crowd = crowd};
     CHECK_INT(weft_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.fds), 0);
-    spawn_crowd(crowd);
+    put_all_to_sleep(crowd);
+    bool has_time = crowd->until - weft_now() > WEFT_SECOND; /* before they fire */
     weft_t *pinger = weft_spawn(ping, &p);
     weft_t *ponger = weft_spawn(pong, &p);
     CHECK_INT(weft_join(pinger, NULL), 0);
@@ -223,8 +238,9 @@ static void *fire_on_one_tick(void *arg)
     print_message("%u workers: %d timers on one tick took %lld ms; %d rounds of I/O, %d of them while timers fired\n",
                   wt_workers(), crowd->n, (long long)((weft_now() - crowd->until) / WEFT_MILLISECOND), p.rounds,
                   p.during);
-    CHECK(p.rounds > 100);
-    CHECK(p.during >= 2);
+    CHECK(!has_time || p.rounds > 100);
+    /* Where they share a thread. Two threads the kernel may run one after the other. */
+    CHECK(wt_workers() > 1 || p.during >= 2);
     CHECK_INT(weft_close(p.fds[0]), 0);
     CHECK_INT(weft_close(p.fds[1]), 0);
     return NULL;
