@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 #include "core/atomics.h"
+#include "core/compiler.h"
 
 #ifndef WF_RUNQ_SIZE
 #define WF_RUNQ_SIZE 256 /* a power of two; the model uses 4 */
@@ -31,7 +32,7 @@ typedef struct wf_runq {
 } wf_runq;
 
 /* Owner only. False: full. */
-static inline bool wf_runq_push(wf_runq *q, void *item)
+WF_INLINE bool wf_runq_push(wf_runq *q, void *item)
 {
     uint64_t tail = wf_load_relaxed(&q->tail); /* relaxed: only the owner writes it */
     /* ORDER(runq-head): pairs with the CAS in pop and steal: whoever took slot `tail - size` has finished reading it. */
@@ -44,7 +45,7 @@ static inline bool wf_runq_push(wf_runq *q, void *item)
 }
 
 /* Owner only. NULL: empty. */
-static inline void *wf_runq_pop(wf_runq *q)
+WF_INLINE void *wf_runq_pop(wf_runq *q)
 {
     uint64_t tail = wf_load_relaxed(&q->tail); /* relaxed: only the owner writes it */
     uint64_t head = wf_load_relaxed(&q->head); /* relaxed: the CAS below decides */
@@ -57,8 +58,24 @@ static inline void *wf_runq_pop(wf_runq *q)
     return NULL;
 }
 
+/* Owner only: take up to `most` at once, for the price of one. Returns how many. */
+static inline uint32_t wf_runq_pop_many(wf_runq *q, void **taken, uint32_t most)
+{
+    uint64_t tail = wf_load_relaxed(&q->tail); /* relaxed: only the owner writes it */
+    uint64_t head = wf_load_relaxed(&q->head); /* relaxed: the CAS below decides */
+    while (head != tail) {
+        uint32_t count = tail - head < most ? (uint32_t)(tail - head) : most;
+        for (uint32_t i = 0; i < count; i++)
+            taken[i] = wf_load_relaxed(&q->items[(head + i) % WF_RUNQ_SIZE]); /* relaxed: the owner wrote it itself */
+        /* ORDER(runq-head): pairs with wf_runq_push. */
+        if (wf_cas_acq_rel(&q->head, &head, head + count))
+            return count;
+    }
+    return 0;
+}
+
 /* How many there are, roughly; exact for the owner if nobody steals. */
-static inline uint64_t wf_runq_count(wf_runq *q)
+WF_INLINE uint64_t wf_runq_count(wf_runq *q)
 {
     /* relaxed: a hint; whoever acts on it takes with a CAS. Head first: tail only grows, so this never wraps below 0. */
     uint64_t head = wf_load_relaxed(&q->head);

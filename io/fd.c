@@ -16,7 +16,7 @@ enum { LEAF_SHIFT = 10, LEAF_SIZE = 1 << LEAF_SHIFT, LEAVES = 1 << 14 };
 static _Atomic(wf_fd *) leaves[LEAVES];
 
 /* Those that poll several descriptors; wait_data[0] of each is its wf_fd_group. */
-static wf_lock groups_lock;
+static wf_biased groups_lock;
 static wf_list groups; /* lock groups_lock */
 
 /* ---- the table ---- */
@@ -52,13 +52,13 @@ wf_fd *wf_fd_of(int fd)
 /* Have the closer look again. `over` is the flag of its sweep, or NULL. */
 static void wake_closer(wf_fd *entry, bool *over)
 {
-    wf_lock_take(&entry->lock);
+    wf_object_lock(&entry->lock);
     if (over != NULL)
         *over = true;
     wf_coro *closer = entry->closer;
     uint64_t ticket = entry->closer_ticket;
     entry->closer = NULL;
-    wf_unlock(&entry->lock);
+    wf_object_unlock(&entry->lock);
     if (closer != NULL)
         wf_wake(closer, ticket, 0);
 }
@@ -106,11 +106,11 @@ static bool is_closing(wf_fd *entry)
 
 int wf_fd_join(wf_fd *entry, wf_coro *self)
 {
-    wf_lock_take(&entry->lock);
+    wf_object_lock(&entry->lock);
     bool closing = is_closing(entry);
     if (!closing)
         wf_list_push_back(&entry->line, &self->wait_node);
-    wf_unlock(&entry->lock);
+    wf_object_unlock(&entry->lock);
     return closing ? -ECANCELED : 0;
 }
 
@@ -122,20 +122,20 @@ void wf_fd_part(wf_fd *entry, wf_coro *self)
 int wf_fd_join_group(const wf_fd_group *group, wf_coro *self)
 {
     bool closing = false;
-    wf_lock_take(&groups_lock);
+    wf_object_lock(&groups_lock);
     for (size_t i = 0; i < group->n; i++) {
         wf_fd *entry = group->entries[i];
         if (entry == NULL)
             continue;
-        wf_lock_take(&entry->lock);
+        wf_object_lock(&entry->lock);
         closing |= is_closing(entry);
-        wf_unlock(&entry->lock);
+        wf_object_unlock(&entry->lock);
     }
     if (!closing) {
         self->wait_data[0] = (uint64_t)(uintptr_t)group;
         wf_list_push_back(&groups, &self->wait_node);
     }
-    wf_unlock(&groups_lock);
+    wf_object_unlock(&groups_lock);
     return closing ? -ECANCELED : 0;
 }
 
@@ -193,19 +193,19 @@ static bool group_has(wf_coro *coro, const wf_fd *entry)
 static void visit_lines(struct visit *v)
 {
     wf_fd *entry = v->sweep->entry;
-    wf_lock_take(&entry->lock);
+    wf_object_lock(&entry->lock);
     if (!wf_list_is_empty(&entry->line))
         for (wf_list *node = entry->line.next; node != &entry->line; node = node->next)
             visit_one(v, wf_container_of(node, wf_coro, wait_node));
-    wf_unlock(&entry->lock);
-    wf_lock_take(&groups_lock);
+    wf_object_unlock(&entry->lock);
+    wf_object_lock(&groups_lock);
     if (!wf_list_is_empty(&groups))
         for (wf_list *node = groups.next; node != &groups; node = node->next) {
             wf_coro *coro = wf_container_of(node, wf_coro, wait_node);
             if (group_has(coro, entry))
                 visit_one(v, coro);
         }
-    wf_unlock(&groups_lock);
+    wf_object_unlock(&groups_lock);
 }
 
 /* Visit this worker, then send the message on; workers are visited in the order of their indices. */
@@ -229,16 +229,16 @@ static void end_calls(wf_fd *entry, wf_coro *self)
     else
         sweep.over = true;
     for (;;) {
-        wf_lock_take(&entry->lock);
+        wf_object_lock(&entry->lock);
         /* ORDER(fd): pairs with wf_fd_leave. */
         if (sweep.over && wf_load_acquire(&entry->word) == WF_FD_CLOSING)
             break;
         entry->closer = self;
         entry->closer_ticket = wf_state_ticket(self);
-        wf_unlock(&entry->lock);
+        wf_object_unlock(&entry->lock);
         wf_wait_ticket_firm(self, WF_WAIT_IO_CANCEL, entry);
     }
-    wf_unlock(&entry->lock);
+    wf_object_unlock(&entry->lock);
 }
 
 /* 0: nobody is in it, and it is RELEASING now. 1: somebody is, and it is CLOSING now. -EBADF: somebody else closes
@@ -246,13 +246,13 @@ static void end_calls(wf_fd *entry, wf_coro *self)
 static int begin_close(wf_fd *entry)
 {
     for (unsigned turn = 0;; turn++) {
-        wf_lock_take(&entry->lock);
+        wf_object_lock(&entry->lock);
         uint64_t word = wf_load_relaxed(&entry->word); /* relaxed: the CAS decides */
         bool done = false;
         while (word < WF_FD_CLOSING && !done)
             /* ORDER(fd): pairs with wf_fd_enter and wf_fd_leave. */
             done = wf_cas_acq_rel(&entry->word, &word, word == 0 ? WF_FD_RELEASING : word | WF_FD_CLOSING);
-        wf_unlock(&entry->lock);
+        wf_object_unlock(&entry->lock);
         if (done)
             return word != 0;
         if (word & WF_FD_CLOSING)
@@ -293,7 +293,7 @@ WEFT_API int weft_close(int fd)
 
 void wf_fd_forget(void)
 {
-    groups_lock = (wf_lock){0}; /* a thread of the parent may have held it */
+    groups_lock = (wf_biased){0}; /* a thread of the parent may have held it */
     groups = (wf_list){0};
     for (int i = 0; i < LEAVES; i++) {
         wf_fd *leaf = wf_load_relaxed(&leaves[i]); /* relaxed: there is one thread */

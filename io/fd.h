@@ -36,7 +36,7 @@
 
 #include "core/atomics.h"
 #include "core/list.h"
-#include "core/lock.h"
+#include "core/biased.h"
 #include "sched/coro.h"
 
 typedef struct wf_fd {
@@ -44,7 +44,7 @@ typedef struct wf_fd {
     _Alignas(WF_CACHE_LINE) _Atomic(uint64_t) word;
     _Atomic(uint8_t) hint; /* the last receive left something behind, as far as we know: try at once */
     /* lock: */
-    wf_lock lock;
+    wf_biased lock;
     wf_list line;           /* those that wait in a call on it, by wait_node */
     wf_coro *closer;        /* the one that waits in weft_close, or NULL */
     uint64_t closer_ticket; /* of its wait */

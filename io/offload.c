@@ -20,7 +20,7 @@ struct thread {
 };
 
 static struct {
-    wf_lock lock;
+    wf_biased lock;
     /* lock: */
     wf_list queue; /* jobs, oldest first */
     size_t queued;
@@ -49,21 +49,21 @@ static wf_job *next_job(void)
 /* Called and returns with the lock. */
 static void run_job(wf_job *job)
 {
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     job->run(job);
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     job->state = WF_JOB_DONE;
     wf_fetch_sub_relaxed(&wf_rt.operations, 1); /* relaxed: a counter for people */
     bool abandoned = job->abandoned;
     wf_coro *waiter = abandoned ? NULL : wf_waiters_claim(&job->waiters);
     if (!abandoned && waiter == NULL)
         return; /* its owner is on the way to look */
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     if (abandoned)
         job->discard(job);
     else
         wf_ready(waiter, 0);
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
 }
 
 /* Called and returns with the lock. False: nothing came for so long that the thread may end. */
@@ -72,9 +72,9 @@ static bool wait_for_job(void)
     uint32_t seen = wf_load_relaxed(&pool.call); /* relaxed: changed under the lock */
     int64_t until = wf_clock_now() + IDLE_NS;
     pool.idle++;
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     int result = wf_futex_wait(&pool.call, seen, until);
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     pool.idle--;
     return result != -ETIMEDOUT || !wf_list_is_empty(&pool.queue);
 }
@@ -82,7 +82,7 @@ static bool wait_for_job(void)
 static void *run_thread(void *arg)
 {
     struct thread *self = arg;
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     for (bool wanted = true; wanted;) {
         wf_job *job = next_job();
         if (job != NULL)
@@ -93,7 +93,7 @@ static void *run_thread(void *arg)
     pool.threads--;
     wf_list_remove(&self->node);
     wf_list_push_back(&pool.ended, &self->node);
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     return NULL;
 }
 
@@ -114,15 +114,15 @@ static int create_quiet(struct thread *thread)
 static void join_ended(void)
 {
     wf_list *node;
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     while ((node = wf_list_pop_front(&pool.ended)) != NULL) {
         struct thread *thread = wf_container_of(node, struct thread, node);
-        wf_unlock(&pool.lock);
+        wf_object_unlock(&pool.lock);
         pthread_join(thread->id, NULL); /* it is past its last statement */
         wf_free(thread);
-        wf_lock_take(&pool.lock);
+        wf_object_lock(&pool.lock);
     }
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
 }
 
 /* One more thread, which was counted already. The new thread waits for the lock, so its record is complete when it
@@ -132,13 +132,13 @@ static bool start_thread(void)
     int saved = errno;
     join_ended();
     struct thread *thread = wf_alloc(sizeof *thread);
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     bool started = thread != NULL && create_quiet(thread) == 0;
     if (started)
         wf_list_push_back(&pool.running, &thread->node);
     else
         pool.threads--;
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     if (!started)
         wf_free(thread);
     errno = saved;
@@ -157,7 +157,7 @@ static void take_back(wf_job *job)
 /* Queue it, and see that there is a thread for it. Returns with the lock, unless it fails. */
 static int submit(wf_job *job)
 {
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     job->state = WF_JOB_QUEUED;
     job->abandoned = false;
     wf_list_push_back(&pool.queue, &job->node);
@@ -170,13 +170,13 @@ static int submit(wf_job *job)
     if (!wants_thread)
         return 0;
     pool.threads++;
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     bool started = start_thread();
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     if (started || job->state != WF_JOB_QUEUED || pool.threads > 0)
         return 0; /* else one of the other threads gets to it */
     take_back(job);
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     return -EAGAIN;
 }
 
@@ -190,7 +190,7 @@ static int wait_for(wf_job *job, wf_coro *self, bool firm, int64_t deadline)
             wf_wait_locked_firm(self, WF_WAIT_OFFLOAD, job, &pool.lock);
         else
             result = wf_wait_locked(self, WF_WAIT_OFFLOAD, job, deadline, &pool.lock);
-        wf_lock_take(&pool.lock);
+        wf_object_lock(&pool.lock);
         if (wf_list_is_linked(&self->wait_node))
             wf_list_remove(&self->wait_node);
         if (result != 0)
@@ -213,13 +213,13 @@ int wf_job_run(wf_job *job, wf_coro *self, int64_t deadline, enum wf_job_state *
         take_back(job);
     job->abandoned = job->state == WF_JOB_RUNNING;
     *left = job->state;
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     return result;
 }
 
 void wf_offload_stop(void)
 {
-    wf_lock_take(&pool.lock);
+    wf_object_lock(&pool.lock);
     pool.stopping = true;
     wf_fetch_add_relaxed(&pool.call, 1); /* relaxed: the lock orders it */
     wf_futex_wake(&pool.call, INT_MAX);
@@ -228,14 +228,14 @@ void wf_offload_stop(void)
         wf_list_remove(&thread->node);
         wf_list_push_back(&pool.running, &thread->node);
         pthread_t id = thread->id;
-        wf_unlock(&pool.lock);
+        wf_object_unlock(&pool.lock);
         pthread_join(id, NULL);
-        wf_lock_take(&pool.lock);
+        wf_object_lock(&pool.lock);
         wf_list_remove(&thread->node); /* from ended, where it put itself */
         wf_free(thread);
     }
     pool.stopping = false;
-    wf_unlock(&pool.lock);
+    wf_object_unlock(&pool.lock);
     join_ended();
 }
 
@@ -275,7 +275,7 @@ WEFT_API int weft_offload(weft_fn *fn, void *arg, void **result)
 
 void wf_offload_forget(void)
 {
-    pool.lock = (wf_lock){0}; /* a thread of the parent may have held it */
+    pool.lock = (wf_biased){0}; /* a thread of the parent may have held it */
     pool.queue = (wf_list){0};
     pool.running = (wf_list){0};
     pool.ended = (wf_list){0};

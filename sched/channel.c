@@ -29,7 +29,7 @@
 enum { ELEMENT_MAX = 64 * 1024 };
 
 struct weft_chan {
-    wf_lock lock;
+    wf_biased lock;
     bool closed;           /* lock */
     uint32_t element_size; /* fixed, as capacity */
     size_t capacity;       /* elements */
@@ -41,7 +41,7 @@ struct weft_chan {
 };
 
 /* The usual sizes without a call. */
-static inline void copy(void *to, const void *from, uint32_t size)
+WF_INLINE void copy(void *to, const void *from, uint32_t size)
 {
     if (size == 8)
         memcpy(to, from, 8);
@@ -51,29 +51,29 @@ static inline void copy(void *to, const void *from, uint32_t size)
         memcpy(to, from, size);
 }
 
-static bool is_small(const weft_chan *ch)
+WF_INLINE bool is_small(const weft_chan *ch)
 {
     return ch->element_size <= sizeof(((wf_coro *)0)->wait_data);
 }
 
-static unsigned char *slot(weft_chan *ch, size_t index)
+WF_INLINE unsigned char *slot(weft_chan *ch, size_t index)
 {
     size_t i = ch->first + index;
     return ch->ring + (i < ch->capacity ? i : i - ch->capacity) * ch->element_size;
 }
 
 /* The lock is held, as for all of these. */
-static size_t count_of(weft_chan *ch)
+WF_INLINE size_t count_of(weft_chan *ch)
 {
     return wf_load_relaxed(&ch->count); /* relaxed: written under the lock */
 }
 
-static void set_count(weft_chan *ch, size_t count)
+WF_INLINE void set_count(weft_chan *ch, size_t count)
 {
     wf_store_relaxed(&ch->count, count); /* relaxed: weft_chan_len is a hint, all others have the lock */
 }
 
-static void put(weft_chan *ch, const void *element)
+WF_INLINE void put(weft_chan *ch, const void *element)
 {
     size_t count = count_of(ch);
     copy(slot(ch, count), element, ch->element_size);
@@ -81,7 +81,7 @@ static void put(weft_chan *ch, const void *element)
 }
 
 /* Take the oldest out of the ring, into `value` unless it is NULL. */
-static void get(weft_chan *ch, void *value)
+WF_INLINE void get(weft_chan *ch, void *value)
 {
     if (value != NULL)
         copy(value, slot(ch, 0), ch->element_size);
@@ -90,13 +90,13 @@ static void get(weft_chan *ch, void *value)
 }
 
 /* The element that a claimed sender offers. */
-static const void *offered(weft_chan *ch, const wf_coro *sender)
+WF_INLINE const void *offered(weft_chan *ch, const wf_coro *sender)
 {
     return is_small(ch) ? (const void *)sender->wait_data : (const void *)(uintptr_t)sender->wait_data[0];
 }
 
 /* Give an element to a claimed receiver. */
-static void give(weft_chan *ch, wf_coro *receiver, const void *element)
+WF_INLINE void give(weft_chan *ch, wf_coro *receiver, const void *element)
 {
     void *to = is_small(ch) ? (void *)receiver->wait_data : (void *)(uintptr_t)receiver->wait_data[0];
     if (to != NULL)
@@ -104,7 +104,7 @@ static void give(weft_chan *ch, wf_coro *receiver, const void *element)
 }
 
 /* 0: sent, and *woken (unless NULL) is to be queued; -EPIPE; -EAGAIN: the ring is full. */
-static int send_now(weft_chan *ch, const void *value, wf_coro **woken)
+WF_INLINE int send_now(weft_chan *ch, const void *value, wf_coro **woken)
 {
     if (ch->closed)
         return -EPIPE;
@@ -119,7 +119,7 @@ static int send_now(weft_chan *ch, const void *value, wf_coro **woken)
 }
 
 /* 0: received, and *woken (unless NULL) is to be queued; -EPIPE; -EAGAIN: the ring is empty. */
-static int recv_now(weft_chan *ch, void *value, wf_coro **woken)
+WF_INLINE int recv_now(weft_chan *ch, void *value, wf_coro **woken)
 {
     bool from_ring = count_of(ch) > 0;
     if (from_ring)
@@ -135,7 +135,7 @@ static int recv_now(weft_chan *ch, void *value, wf_coro **woken)
 }
 
 /* The ring is full: wait until a receiver has taken it. The lock is held on entry, not on return. */
-static int send_in_line(weft_chan *ch, wf_coro *self, const void *value, int64_t deadline)
+WF_INLINE int send_in_line(weft_chan *ch, wf_coro *self, const void *value, int64_t deadline)
 {
     if (is_small(ch))
         copy(self->wait_data, value, ch->element_size);
@@ -145,7 +145,7 @@ static int send_in_line(weft_chan *ch, wf_coro *self, const void *value, int64_t
 }
 
 /* The ring is empty: wait until a sender has given something. As above. */
-static int recv_in_line(weft_chan *ch, wf_coro *self, void *value, int64_t deadline)
+WF_INLINE int recv_in_line(weft_chan *ch, wf_coro *self, void *value, int64_t deadline)
 {
     bool small = is_small(ch);
     uint32_t size = ch->element_size;
@@ -185,9 +185,9 @@ int weft_chan_free(weft_chan *ch)
     if (ch == NULL)
         return 0;
     /* Once it has the lock, whoever used the channel last is done with it too. */
-    wf_lock_take(&ch->lock);
+    wf_object_lock(&ch->lock);
     bool busy = !wf_list_is_empty(&ch->senders) || !wf_list_is_empty(&ch->receivers);
-    wf_unlock(&ch->lock);
+    wf_object_unlock(&ch->lock);
     if (busy)
         return -EBUSY;
     wf_free(ch);
@@ -207,11 +207,11 @@ int weft_chan_send_until(weft_chan *ch, const void *value, int64_t deadline)
     int result = wf_enter(&self);
     if (result != 0)
         return result;
-    wf_lock_take(&ch->lock);
+    wf_object_lock(&ch->lock);
     result = send_now(ch, value, &woken);
-    if (result == -EAGAIN)
+    if (wf_unlikely(result == -EAGAIN))
         return send_in_line(ch, self, value, deadline);
-    wf_unlock(&ch->lock);
+    wf_object_unlock(&ch->lock);
     if (result == 0 && woken != NULL)
         wf_ready(woken, 0);
     return result;
@@ -222,9 +222,9 @@ int weft_chan_try_send(weft_chan *ch, const void *value)
     if (ch == NULL || value == NULL)
         return -EINVAL;
     wf_coro *woken;
-    wf_lock_take(&ch->lock);
+    wf_object_lock(&ch->lock);
     int result = send_now(ch, value, &woken);
-    wf_unlock(&ch->lock);
+    wf_object_unlock(&ch->lock);
     if (result == 0 && woken != NULL)
         wf_ready(woken, 0);
     return result;
@@ -243,11 +243,11 @@ int weft_chan_recv_until(weft_chan *ch, void *value, int64_t deadline)
     int result = wf_enter(&self);
     if (result != 0)
         return result;
-    wf_lock_take(&ch->lock);
+    wf_object_lock(&ch->lock);
     result = recv_now(ch, value, &woken);
     if (result == -EAGAIN)
         return recv_in_line(ch, self, value, deadline);
-    wf_unlock(&ch->lock);
+    wf_object_unlock(&ch->lock);
     if (result == 0 && woken != NULL)
         wf_ready(woken, 0);
     return result;
@@ -258,9 +258,9 @@ int weft_chan_try_recv(weft_chan *ch, void *value)
     if (ch == NULL)
         return -EINVAL;
     wf_coro *woken;
-    wf_lock_take(&ch->lock);
+    wf_object_lock(&ch->lock);
     int result = recv_now(ch, value, &woken);
-    wf_unlock(&ch->lock);
+    wf_object_unlock(&ch->lock);
     if (result == 0 && woken != NULL)
         wf_ready(woken, 0);
     return result;
@@ -271,12 +271,12 @@ int weft_chan_close(weft_chan *ch)
     if (ch == NULL)
         return -EINVAL;
     wf_list senders, receivers;
-    wf_lock_take(&ch->lock);
+    wf_object_lock(&ch->lock);
     bool was_closed = ch->closed;
     ch->closed = true;
     wf_waiters_claim_all(&ch->senders, &senders);
     wf_waiters_claim_all(&ch->receivers, &receivers);
-    wf_unlock(&ch->lock);
+    wf_object_unlock(&ch->lock);
     wf_ready_all(&senders, -EPIPE);
     wf_ready_all(&receivers, -EPIPE);
     return was_closed ? -EPIPE : 0;

@@ -22,7 +22,7 @@
 #include "sched/waiters.h"
 
 struct cond {
-    wf_lock lock;
+    wf_biased lock;
     wf_list waiters; /* lock */
 };
 
@@ -47,9 +47,9 @@ int weft_cond_fini(weft_cond *cond)
     if (cond == NULL)
         return -EINVAL;
     struct cond *c = open_cond(cond);
-    wf_lock_take(&c->lock);
+    wf_object_lock(&c->lock);
     bool busy = !wf_list_is_empty(&c->waiters);
-    wf_unlock(&c->lock);
+    wf_object_unlock(&c->lock);
     return busy ? -EBUSY : 0;
 }
 
@@ -69,7 +69,7 @@ int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex, int64_t deadline)
     if (result != 0)
         return result;
     struct cond *c = open_cond(cond);
-    wf_lock_take(&c->lock);
+    wf_object_lock(&c->lock);
     uint32_t depth = wf_mutex_unlock_all(mutex);
     result = wf_wait_in_line(self, &c->waiters, WF_WAIT_COND, c, deadline, &c->lock);
     wf_mutex_lock_again(mutex, self, depth);
@@ -81,9 +81,9 @@ int weft_cond_signal(weft_cond *cond)
     if (cond == NULL)
         return -EINVAL;
     struct cond *c = open_cond(cond);
-    wf_lock_take(&c->lock);
+    wf_object_lock(&c->lock);
     wf_coro *next = wf_waiters_claim(&c->waiters);
-    wf_unlock(&c->lock);
+    wf_object_unlock(&c->lock);
     if (next != NULL)
         wf_ready(next, 0);
     return 0;
@@ -95,9 +95,9 @@ int weft_cond_broadcast(weft_cond *cond)
         return -EINVAL;
     struct cond *c = open_cond(cond);
     wf_list claimed;
-    wf_lock_take(&c->lock);
+    wf_object_lock(&c->lock);
     wf_waiters_claim_all(&c->waiters, &claimed);
-    wf_unlock(&c->lock);
+    wf_object_unlock(&c->lock);
     wf_ready_all(&claimed, 0);
     return 0;
 }

@@ -13,7 +13,7 @@
 #include "sched/waiters.h"
 
 struct event {
-    wf_lock lock;
+    wf_biased lock;
     _Atomic(uint32_t) set; /* written under the lock; read by weft_event_is_set without */
     wf_list waiters;       /* lock: empty while set */
 };
@@ -39,9 +39,9 @@ int weft_event_fini(weft_event *event)
     if (event == NULL)
         return -EINVAL;
     struct event *e = open_event(event);
-    wf_lock_take(&e->lock);
+    wf_object_lock(&e->lock);
     bool busy = !wf_list_is_empty(&e->waiters);
-    wf_unlock(&e->lock);
+    wf_object_unlock(&e->lock);
     return busy ? -EBUSY : 0;
 }
 
@@ -51,11 +51,11 @@ int weft_event_set(weft_event *event)
         return -EINVAL;
     struct event *e = open_event(event);
     wf_list claimed;
-    wf_lock_take(&e->lock);
+    wf_object_lock(&e->lock);
     /* ORDER(event): pairs with weft_event_is_set, which sees what was written before; the lock orders waiters. */
     wf_store_release(&e->set, 1);
     wf_waiters_claim_all(&e->waiters, &claimed);
-    wf_unlock(&e->lock);
+    wf_object_unlock(&e->lock);
     wf_ready_all(&claimed, 0);
     return 0;
 }
@@ -65,9 +65,9 @@ int weft_event_clear(weft_event *event)
     if (event == NULL)
         return -EINVAL;
     struct event *e = open_event(event);
-    wf_lock_take(&e->lock);
+    wf_object_lock(&e->lock);
     wf_store_relaxed(&e->set, 0); /* relaxed: a cleared flag publishes nothing */
-    wf_unlock(&e->lock);
+    wf_object_unlock(&e->lock);
     return 0;
 }
 
@@ -93,9 +93,9 @@ int weft_event_wait_until(weft_event *event, int64_t deadline)
     if (error != 0)
         return error;
     struct event *e = open_event(event);
-    wf_lock_take(&e->lock);
+    wf_object_lock(&e->lock);
     if (wf_load_relaxed(&e->set)) { /* relaxed: written under the lock */
-        wf_unlock(&e->lock);
+        wf_object_unlock(&e->lock);
         return 0;
     }
     return wf_wait_in_line(self, &e->waiters, WF_WAIT_EVENT, e, deadline, &e->lock);

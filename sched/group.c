@@ -14,7 +14,7 @@
 #include "sched/waiters.h"
 
 struct group {
-    wf_lock lock;
+    wf_biased lock;
     int32_t count;   /* lock */
     wf_list waiters; /* lock: empty while the count is zero */
 };
@@ -40,9 +40,9 @@ int weft_group_fini(weft_group *group)
     if (group == NULL)
         return -EINVAL;
     struct group *g = open_group(group);
-    wf_lock_take(&g->lock);
+    wf_object_lock(&g->lock);
     bool busy = !wf_list_is_empty(&g->waiters);
-    wf_unlock(&g->lock);
+    wf_object_unlock(&g->lock);
     return busy ? -EBUSY : 0;
 }
 
@@ -65,11 +65,11 @@ int weft_group_add(weft_group *group, int n)
     struct group *g = open_group(group);
     wf_list claimed;
     wf_list_init(&claimed);
-    wf_lock_take(&g->lock);
+    wf_object_lock(&g->lock);
     int error = change(g, n);
     if (error == 0 && g->count == 0)
         wf_waiters_claim_all(&g->waiters, &claimed);
-    wf_unlock(&g->lock);
+    wf_object_unlock(&g->lock);
     wf_ready_all(&claimed, 0);
     return error;
 }
@@ -93,9 +93,9 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
     if (error != 0)
         return error;
     struct group *g = open_group(group);
-    wf_lock_take(&g->lock);
+    wf_object_lock(&g->lock);
     if (g->count == 0) {
-        wf_unlock(&g->lock);
+        wf_object_unlock(&g->lock);
         return 0;
     }
     return wf_wait_in_line(self, &g->waiters, WF_WAIT_GROUP, g, deadline, &g->lock);

@@ -81,6 +81,8 @@ typedef struct wf_idle {
     bool listed[WF_IDLE_MAX];
 } wf_idle;
 
+#define WF_IDLE_MASK 0xffff0000u
+
 enum { WF_IDLE_ONE_SEARCHING = 1, WF_IDLE_ONE_IDLE = 1 << 16 };
 
 static inline uint32_t wf_idle_searching(uint32_t counts)

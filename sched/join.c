@@ -429,13 +429,37 @@ int weft_kill(weft_t *t)
     return 0;
 }
 
+bool wf_kill_mark(const weft_t *t)
+{
+    wf_coro *coro = wf_coro_hold(t);
+    if (coro == NULL)
+        return false;
+    wf_state_mark_killed(coro);
+    wf_coro_release(wf_worker_self(), coro);
+    return true;
+}
+
+void wf_kill_claim(const weft_t *t)
+{
+    wf_coro *coro = wf_coro_hold(t);
+    if (coro == NULL)
+        return; /* it has ended meanwhile */
+    if (wf_state_claim_killed(coro))
+        wf_ready_fifo(coro, -ECANCELED);
+    wf_coro_release(wf_worker_self(), coro);
+}
+
 int weft_killall(weft_t *const *ts, size_t n)
 {
     if (n > 0 && ts == NULL)
         return -EINVAL;
     int result = 0;
     for (size_t i = 0; i < n; i++)
-        if (weft_kill(ts[i]) != 0)
+        if (!wf_kill_mark(ts[i]))
             result = -ESRCH;
+    if (n > 0)
+        wf_fence_heavy(); /* ORDER(state-kill): as wf_state_kill, once for all of them. */
+    for (size_t i = 0; i < n; i++)
+        wf_kill_claim(ts[i]);
     return result;
 }

@@ -2,8 +2,8 @@
  * else.
  *
  * The monitor looks at all workers every config.monitor_ms. One that runs a coroutine and has not dispatched since the last look is
- * stuck. Its run queue is stolen by the others as always, so an idle one is woken; its LIFO slot, which nobody steals from, is
- * moved to the shared queue; its timers are fired from here.
+ * stuck. Its run queue is stolen by the others as always, so an idle one is woken; what it keeps for itself is moved to the shared queue;
+ * its timers are fired from here.
  *
  * The coroutine is named in the log, once per stall, and only if it is to blame. A worker whose thread the kernel did not let run,
  * because the machine is busy, looks the same from here at first; so the culprit has either used as much CPU time since its
@@ -52,10 +52,12 @@ enum { GO = 0, STOP = 1 };
 /* Something to run is in this worker's queues, and an idle worker could run it. */
 static void hand_over(wf_worker *worker, int64_t now_ns)
 {
-    /* ORDER(lifo): pairs with put_next in sched/queue.c. */
-    wf_coro *coro = wf_exchange_acq_rel(&worker->lifo, NULL);
-    if (coro != NULL)
-        wf_queue_put(NULL, coro, false);
+    void *taken[WF_LOCALQ_SIZE / 2];
+    while (!wf_localq_is_empty(&worker->local)) {
+        uint32_t count = wf_localq_rob(&worker->local, taken);
+        for (uint32_t i = 0; i < count; i++)
+            wf_queue_put(NULL, taken[i], false);
+    }
     if (now_ns >= wf_load_relaxed(&worker->wheel_next)) /* relaxed: a hint; the wheel has its lock */
         wf_timer_run(NULL, worker, now_ns);
     if (wf_runq_count(&worker->runq) != 0)

@@ -54,7 +54,7 @@ static const int64_t STARVING_NS = WEFT_MILLISECOND;
 
 struct mutex {
     _Atomic(uintptr_t) word; /* any (atomic): see above */
-    wf_lock lock;
+    wf_biased lock;
     uint32_t recursive; /* fixed by init */
     uint32_t depth;     /* owner: locks beyond the first */
     wf_list waiters;    /* lock: the line */
@@ -144,9 +144,9 @@ static int lock_contended(struct mutex *m, struct attempt *a)
     for (;;) {
         if (spin(m, a))
             return 0;
-        wf_lock_take(&m->lock);
+        wf_object_lock(&m->lock);
         if (take_or_announce(m, a)) {
-            wf_unlock(&m->lock);
+            wf_object_unlock(&m->lock);
             return 0;
         }
         if (a->woken)
@@ -180,7 +180,7 @@ static int relock(struct mutex *m)
 /* Set it free under the lock, for the first in the line to take, or give it to that one. */
 static void wake_next(struct mutex *m)
 {
-    wf_lock_take(&m->lock);
+    wf_object_lock(&m->lock);
     uintptr_t word = wf_load_relaxed(&m->word); /* relaxed: ours, and flags change under the lock */
     wf_coro *next = wf_waiters_claim(&m->waiters);
     uintptr_t fresh = (word & WOKEN) | (wf_list_is_empty(&m->waiters) ? 0 : WAITERS);
@@ -193,7 +193,7 @@ static void wake_next(struct mutex *m)
     }
     /* ORDER(mutex): pairs with take. One that is handed the mutex is ordered by its claim and its queue. */
     wf_store_release(&m->word, fresh);
-    wf_unlock(&m->lock);
+    wf_object_unlock(&m->lock);
     if (next != NULL)
         wf_ready(next, told);
 }
@@ -238,11 +238,11 @@ int weft_mutex_fini(weft_mutex *mutex)
         return -EINVAL;
     struct mutex *m = open_mutex(mutex);
     /* Once it has the lock, whoever unlocked the mutex last is done with it too. */
-    wf_lock_take(&m->lock);
+    wf_object_lock(&m->lock);
     uintptr_t word =
         wf_load_relaxed(&m->word); /* relaxed: held or waited for now, or the caller has seen to it that not */
     bool busy = owner_of(word) != NULL || (word & WOKEN) || !wf_list_is_empty(&m->waiters);
-    wf_unlock(&m->lock);
+    wf_object_unlock(&m->lock);
     return busy ? -EBUSY : 0;
 }
 

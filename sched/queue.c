@@ -1,29 +1,37 @@
 /* The queues of a worker and the order in which it looks at them: what runs next.
  *
- * A worker has a LIFO slot (the coroutine that was woken last, while its data is warm), a run queue (FIFO, others may steal half
- * of it), a list of pinned coroutines that only it may run, and shares one overflow queue with all. It looks
+ * A worker has a queue of its own with a LIFO slot before it (core/localq.h: the coroutine that was woken last runs next, while its
+ * data is warm), a run queue behind it (core/runq.h: others may steal half of it), a list of pinned coroutines that only it may
+ * run, and shares one overflow queue with all. It looks
  *
  *   every 61st dispatch   at the event source, the timers and the shared queue, so that none starves behind local work
  *   first                 at the LIFO slot, but not more than 3 times in a row, so that two coroutines that wake each other
  *                         do not starve the rest
- *   then                  at its pinned list and its run queue, by turns
+ *   then                  at its pinned list and its own queue, by turns; the own queue is filled up from the run queue
  *   with none of these    from its own stack: at the event source, the timers, the shared queue, and the others' run queues
  *
- * Waking others. A push to the worker's own queue wakes nobody: the worker is awake and will get to it. At each dispatch that
- * leaves something in the run queue it looks whether others are idle and nobody searches, and then wakes one (a wake costs the
- * waker 2–9 µs, so a push that is popped again at once, as in ping-pong, must not cause one). A push to the shared queue has no
- * owner who is awake: it takes the full protocol of sched/idle.h.
+ * Own queue and run queue are one FIFO: what is pushed goes to the own queue as long as it has room and the run queue is empty.
+ * So up to 32 coroutines go round without an atomic read-modify-write, and one compare-and-swap brings the next 16.
+ *
+ * Sharing. At each dispatch a worker looks whether anybody searches or sleeps. If so, it moves half of its own queue to the run
+ * queue, and wakes a sleeper if nobody searches (a wake costs the waker 2–9 µs; what is popped again at once, as in ping-pong, is
+ * not there to be shared any more and causes none). A push to the shared queue has no owner who is awake: it takes the full
+ * protocol of sched/idle.h.
+ *
+ * A worker that does not dispatch shares nothing. One that is about to sleep and sees that another keeps something to itself looks
+ * again after 50 µs, and robs it if it has not dispatched since (take_from_stuck). What it misses, the monitor finds.
  */
 #include "sched/worker.h"
 
 #include "core/clock.h"
+#include "sched/ready.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
 
 enum {
-    TURN = 61, /* prime, so that it does not fall into step with loops of the program; as Go and Tokio found good */
-    LIFO_RUNS = 3,
     SHARED_BATCH = 32, /* most coroutines that one visit takes from the shared queue */
+    STUCK_NS = 50000,  /* five times what robbing costs both */
+    SUSPICIONS = 8,    /* the last look comes after 6 ms; then it is the monitor's turn */
 };
 
 /* ---- the shared queue ---- */
@@ -73,39 +81,18 @@ static wf_coro *take_shared(wf_worker *self)
 
 /* ---- putting ---- */
 
-/* Own run queue; when it is full, half of it and this one go to the shared queue, so that others can help. */
-static void put_local(wf_worker *self, wf_coro *coro)
+/* Behind what is there already: into the run queue; when that is full, half of it and this one go to the shared queue, so that
+ * others can help. */
+void wf_queue_put_surplus(wf_worker *self, wf_coro *coro)
 {
+    void *old[WF_RUNQ_SIZE / 2];
     if (wf_runq_push(&self->runq, coro))
         return;
-    wf_coro *first = NULL;
-    wf_coro *last = NULL;
-    uint64_t count = 0;
-    while (count < WF_RUNQ_SIZE / 2) {
-        wf_coro *old = wf_runq_pop(&self->runq);
-        if (old == NULL)
-            break;
-        if (first == NULL)
-            first = old;
-        else
-            last->link = old;
-        last = old;
-        count++;
-    }
-    if (first == NULL)
-        first = coro;
-    else
-        last->link = coro;
-    put_shared(first, coro, count + 1);
+    uint32_t count = wf_runq_pop_many(&self->runq, old, WF_RUNQ_SIZE / 2);
+    for (uint32_t i = 0; i < count; i++)
+        ((wf_coro *)old[i])->link = i + 1 < count ? old[i + 1] : coro;
+    put_shared(count > 0 ? old[0] : coro, coro, count + 1);
     wf_queue_wake_one(self);
-}
-
-static void put_next(wf_worker *self, wf_coro *coro)
-{
-    /* ORDER(lifo): pairs with take_lifo: release the coroutine, acquire the one that is displaced. */
-    wf_coro *displaced = wf_exchange_acq_rel(&self->lifo, coro);
-    if (displaced != NULL)
-        put_local(self, displaced);
 }
 
 static void put_pinned(wf_worker *self, wf_coro *coro)
@@ -148,9 +135,9 @@ void wf_queue_put(wf_worker *self, wf_coro *coro, bool next)
         wf_queue_wake_one(NULL);
         wf_foreign_leave();
     } else if (next) {
-        put_next(self, coro);
+        wf_ready_push_next(self, coro);
     } else {
-        put_local(self, coro);
+        wf_ready_push(self, coro);
     }
 }
 
@@ -164,14 +151,6 @@ void wf_queue_wake_one(wf_worker *self)
 }
 
 /* ---- taking ---- */
-
-static wf_coro *take_lifo(wf_worker *worker)
-{
-    if (wf_load_relaxed(&worker->lifo) == NULL) /* relaxed: a hint */
-        return NULL;
-    /* ORDER(lifo): pairs with put_next. */
-    return wf_exchange_acq_rel(&worker->lifo, NULL);
-}
 
 static wf_coro *take_pinned(wf_worker *self)
 {
@@ -227,6 +206,7 @@ static void run_timers(wf_worker *self)
 /* Every 61st dispatch: the event source, the timers, and one from the shared queue. */
 static wf_coro *take_turn(wf_worker *self)
 {
+    self->tick = 0;
     int events = wf_rt.driver->poll(self);
     if (events > 0) {
         wf_count(&self->polls, 1);
@@ -236,44 +216,83 @@ static wf_coro *take_turn(wf_worker *self)
     return take_shared(self);
 }
 
-static wf_coro *take_local(wf_worker *self)
+/* The own queue has nothing: bring some of the run queue. */
+static void refill(wf_worker *self)
 {
-    wf_coro *coro;
-    if (self->lifo_runs < LIFO_RUNS) {
-        coro = take_lifo(self);
-        if (coro != NULL) {
-            self->lifo_runs++;
-            return coro;
-        }
+    void *taken[WF_LOCALQ_SIZE / 2];
+    uint32_t count = wf_runq_pop_many(&self->runq, taken, WF_LOCALQ_SIZE / 2);
+    for (uint32_t i = 0; i < count; i++)
+        wf_localq_push(&self->local, taken[i]);
+}
+
+static inline wf_coro *take_local(wf_worker *self)
+{
+    wf_localq *q = &self->local;
+    bool lifo = self->lifo_runs < WF_READY_LIFO_RUNS && wf_load_relaxed(&q->slot) != NULL; /* relaxed: looked at again */
+    if (self->pinned_head != NULL && !lifo && ((self->tick & 1) || wf_localq_is_empty(q))) {
+        self->lifo_runs = 0;
+        return take_pinned(self);
     }
-    self->lifo_runs = 0;
-    if (self->tick & 1) {
-        coro = take_pinned(self);
-        if (coro != NULL)
-            return coro;
-    }
-    coro = wf_runq_pop(&self->runq);
+    if (!lifo && wf_localq_count(q) == 0 && wf_runq_count(&self->runq) != 0)
+        refill(self);
+    if (wf_localq_is_empty(q))
+        return NULL;
+    wf_localq_enter(q);
+    wf_coro *coro = lifo ? wf_localq_replace(q, NULL) : wf_localq_pop(q);
+    self->lifo_runs = lifo ? self->lifo_runs + 1 : 0;
     if (coro == NULL)
-        coro = take_pinned(self);
-    if (coro == NULL)
-        coro = take_lifo(self);
+        coro = wf_localq_replace(q, NULL);
+    wf_localq_leave(q);
     return coro;
 }
 
-/* Is there something to run for others, and somebody who sleeps? */
-static inline bool could_share(wf_worker *self)
+/* ---- sharing ---- */
+
+/* Coroutines that this worker could run or give away. */
+static inline uint64_t count_runnable(wf_worker *self)
 {
-    if (wf_rt.count == 1)
-        return false;
-    /* relaxed: our own queue is not lost if this is missed; we look again at the next dispatch. */
-    uint32_t counts = wf_load_relaxed(&wf_rt.idle.counts);
-    return wf_idle_idle(counts) != 0 && wf_idle_searching(counts) == 0 && wf_runq_count(&self->runq) != 0;
+    bool lifo = wf_load_relaxed(&self->local.slot) != NULL; /* relaxed: a hint */
+    return lifo + wf_localq_count(&self->local) + wf_runq_count(&self->runq);
+}
+
+/* Half of the own queue to where it can be stolen. */
+static void expose(wf_worker *self)
+{
+    void *taken[WF_LOCALQ_SIZE];
+    uint32_t n = 0;
+    wf_localq_enter(&self->local);
+    for (uint32_t half = (wf_localq_count(&self->local) + 1) / 2; n < half; n++)
+        taken[n] = wf_localq_pop(&self->local);
+    wf_localq_leave(&self->local);
+    for (uint32_t i = 0; i < n; i++)
+        wf_runq_push(&self->runq, taken[i]);
+}
+
+/* Somebody sleeps, and nobody searches. */
+static inline bool is_help_asleep(uint32_t counts)
+{
+    return wf_idle_idle(counts) != 0 && wf_idle_searching(counts) == 0;
+}
+
+static void share_with(wf_worker *self, uint32_t counts)
+{
+    if (wf_runq_count(&self->runq) == 0 && wf_localq_count(&self->local) != 0)
+        expose(self);
+    if (is_help_asleep(counts) && wf_runq_count(&self->runq) != 0)
+        wf_queue_wake_one(self);
+}
+
+/* Who searches or sleeps; 0: nobody, or there is nobody else. */
+static inline uint32_t who_wants(void)
+{
+    return wf_load_relaxed(&wf_rt.idle.counts); /* relaxed: we look again at the next dispatch */
 }
 
 static inline void share(wf_worker *self)
 {
-    if (could_share(self))
-        wf_queue_wake_one(self);
+    uint32_t counts = who_wants();
+    if (__builtin_expect(counts != 0, 0))
+        share_with(self, counts);
 }
 
 #define NO_STACK \
@@ -295,13 +314,13 @@ static void defer(wf_coro *coro)
     put_shared(coro, coro, 1);
 }
 
-static wf_coro *next_of(wf_worker *self)
+static inline wf_coro *next_of(wf_worker *self)
 {
-    self->tick++;
     wf_coro *coro = NULL;
-    if (self->tick % TURN == 0)
+    if (++self->tick >= WF_READY_TURN)
         coro = take_turn(self);
-    take_arrivals(self);
+    if (has_arrivals(self))
+        take_arrivals(self);
     if (coro == NULL)
         coro = take_local(self);
     if (coro != NULL)
@@ -309,12 +328,17 @@ static wf_coro *next_of(wf_worker *self)
     return coro;
 }
 
-static wf_coro *with_stack(wf_worker *self, wf_coro *coro)
+wf_coro *wf_queue_give_stack(wf_worker *self, wf_coro *coro)
 {
-    if (coro == NULL || coro->stack != NULL || wf_coro_bind(self, coro))
+    if (wf_coro_bind(self, coro))
         return coro;
     defer(coro);
     return NULL;
+}
+
+static inline wf_coro *with_stack(wf_worker *self, wf_coro *coro)
+{
+    return coro == NULL || coro->stack != NULL ? coro : wf_queue_give_stack(self, coro);
 }
 
 wf_coro *wf_queue_next(wf_worker *self)
@@ -329,12 +353,18 @@ wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended)
     return fits && coro->stack == NULL ? coro : with_stack(self, coro);
 }
 
-wf_coro *wf_queue_next_quick(wf_worker *self)
+wf_coro *wf_queue_next_locked(wf_worker *self, wf_coro *taken)
 {
-    if ((self->tick + 1) % TURN == 0 || has_arrivals(self) || could_share(self))
-        return NULL;
-    self->tick++;
-    return with_stack(self, take_local(self));
+    if (taken == NULL) {
+        uint32_t counts = who_wants();
+        if (self->tick + 1 >= WF_READY_TURN || has_arrivals(self) || (is_help_asleep(counts) && count_runnable(self) > 1))
+            return NULL;
+        self->tick++;
+        taken = take_local(self);
+        if (counts != 0 && taken != NULL)
+            share_with(self, counts & ~WF_IDLE_MASK);
+    }
+    return with_stack(self, taken);
 }
 
 /* ---- searching, from the worker's own stack ---- */
@@ -355,6 +385,46 @@ static wf_coro *steal(wf_worker *self)
     return NULL;
 }
 
+/* What a stuck worker keeps for itself. The suspect is one that was seen to keep something; it is stuck when it has not
+ * dispatched for STUCK_NS. Called when there is nothing else. */
+static wf_coro *take_from_stuck(wf_worker *self)
+{
+    void *taken[WF_LOCALQ_SIZE / 2];
+    wf_worker *suspect = self->suspect;
+    /* relaxed, both: it may have dispatched in this very moment, and then it is robbed without need. */
+    if (suspect == NULL || wf_load_relaxed(&suspect->dispatches) != self->suspect_dispatches)
+        return NULL;
+    if (wf_localq_is_empty(&suspect->local) || wf_clock_now() < self->suspect_until)
+        return NULL;
+    self->suspect = NULL;
+    uint32_t count = wf_localq_rob(&suspect->local, taken);
+    for (uint32_t i = 1; i < count; i++)
+        wf_localq_push(&self->local, taken[i]);
+    wf_count(&self->steals, count != 0);
+    wf_count(&self->stolen, count);
+    return count != 0 ? taken[0] : NULL;
+}
+
+int64_t wf_queue_suspect(wf_worker *self)
+{
+    /* The present one has dispatched again, so it shares: look at it, or another, a few times more, ever later. */
+    bool same = self->suspect != NULL &&
+                wf_load_relaxed(&self->suspect->dispatches) == self->suspect_dispatches; /* relaxed: a guess */
+    if (same)
+        return self->suspect_until;
+    self->suspect = NULL;
+    for (unsigned i = 0; i + 1 < wf_rt.count && self->suspicions < SUSPICIONS; i++) {
+        wf_worker *victim = wf_rt.workers[self->victims[i]];
+        if (wf_localq_is_empty(&victim->local))
+            continue;
+        self->suspect = victim;
+        self->suspect_dispatches = wf_load_relaxed(&victim->dispatches); /* relaxed: as above */
+        self->suspect_until = wf_clock_now() + (STUCK_NS << self->suspicions++);
+        return self->suspect_until;
+    }
+    return WEFT_NEVER;
+}
+
 /* One look everywhere but at the others. */
 static wf_coro *look(wf_worker *self)
 {
@@ -367,6 +437,8 @@ static wf_coro *look(wf_worker *self)
 
 void wf_queue_found(wf_worker *self)
 {
+    self->suspicions = 0;
+    self->suspect = NULL;
     if (!self->searching) {
         share(self);
         return;
@@ -416,6 +488,8 @@ wf_coro *wf_queue_search(wf_worker *self)
             self->searching = wf_idle_begin_search(&wf_rt.idle, wf_rt.count);
         if (self->searching)
             coro = spin(self);
+        if (coro == NULL)
+            coro = take_from_stuck(self);
     }
     bool found_one = coro != NULL;
     coro = with_stack(self, coro);
@@ -428,7 +502,7 @@ wf_coro *wf_queue_search(wf_worker *self)
 bool wf_queue_has_work(wf_worker *self)
 {
     /* relaxed: the caller has fenced (sched/idle.h). */
-    if (wf_load_relaxed(&wf_rt.shared_count) != 0 || self->pinned_head != NULL || wf_load_relaxed(&self->lifo) != NULL)
+    if (wf_load_relaxed(&wf_rt.shared_count) != 0 || self->pinned_head != NULL || !wf_localq_is_empty(&self->local))
         return true;
     if (has_arrivals(self))
         return true;

@@ -21,6 +21,7 @@
 #include "core/clock.h"
 #include "core/context.h"
 #include "core/fault.h"
+#include "core/fence.h"
 #include "core/futex.h"
 #include "core/topology.h"
 #include "sched/config.h"
@@ -242,6 +243,7 @@ static int set_up(const weft_config *config)
         wf_rt.count = WF_WORKERS_MAX;
     wf_rt.default_class = wf_stack_class(wf_rt.config.stack_size);
     wf_fpenv_save(wf_rt.fpenv);
+    wf_fence_init();
     wf_fork_install();
     error = wf_coro_space_init();
     if (error != 0) {
@@ -357,17 +359,25 @@ static bool wait_until_empty(int64_t deadline)
     }
 }
 
-static void kill_one(wf_coro *coro, void *arg)
+static void mark_one(wf_coro *coro, void *arg)
 {
     (void)arg;
-    weft_kill(wf_coro_handle(coro));
+    wf_kill_mark(wf_coro_handle(coro));
+}
+
+static void claim_one(wf_coro *coro, void *arg)
+{
+    (void)arg;
+    wf_kill_claim(wf_coro_handle(coro));
 }
 
 /* Kill what is left, again and again: a coroutine may have been spawned just before the phase changed. */
 static void kill_all(void)
 {
     for (int tenths = 1;; tenths++) {
-        wf_coro_each(kill_one, NULL);
+        wf_coro_each(mark_one, NULL);
+        wf_fence_heavy(); /* ORDER(state-kill): as wf_state_kill, once for all of them. */
+        wf_coro_each(claim_one, NULL);
         if (wait_until_empty(wf_clock_now() + 100 * WEFT_MILLISECOND))
             return;
         if (tenths % 10 == 0)

@@ -27,7 +27,7 @@ enum { WAITERS = 1, ONE = 2 };
 
 struct sem {
     _Atomic(uint64_t) word; /* any (atomic): see above */
-    wf_lock lock;
+    wf_biased lock;
     uint32_t limit;  /* fixed by init; 0: none but that of the type */
     wf_list waiters; /* lock: the line */
 };
@@ -67,14 +67,14 @@ static bool take_or_announce(struct sem *s)
 /* The step `hand`. False: nobody was there after all. */
 static bool hand_over(struct sem *s)
 {
-    wf_lock_take(&s->lock);
+    wf_object_lock(&s->lock);
     wf_coro *next = wf_waiters_claim(&s->waiters);
     if (wf_list_is_empty(&s->waiters)) {
         uint64_t word = WAITERS;
         /* relaxed: publishes nothing. It fails when another post has done it already. */
         wf_cas_relaxed(&s->word, &word, 0);
     }
-    wf_unlock(&s->lock);
+    wf_object_unlock(&s->lock);
     if (next == NULL)
         return false;
     wf_ready(next, 0);
@@ -101,9 +101,9 @@ int weft_sem_fini(weft_sem *sem)
     if (sem == NULL)
         return -EINVAL;
     struct sem *s = open_sem(sem);
-    wf_lock_take(&s->lock);
+    wf_object_lock(&s->lock);
     bool busy = !wf_list_is_empty(&s->waiters);
-    wf_unlock(&s->lock);
+    wf_object_unlock(&s->lock);
     return busy ? -EBUSY : 0;
 }
 
@@ -123,9 +123,9 @@ int weft_sem_wait_until(weft_sem *sem, int64_t deadline)
     struct sem *s = open_sem(sem);
     if (take(s))
         return 0;
-    wf_lock_take(&s->lock);
+    wf_object_lock(&s->lock);
     if (take_or_announce(s)) {
-        wf_unlock(&s->lock);
+        wf_object_unlock(&s->lock);
         return 0;
     }
     return wf_wait_in_line(self, &s->waiters, WF_WAIT_SEM, s, deadline, &s->lock);

@@ -18,7 +18,7 @@ int weft_yield(void)
     if (killed != 0)
         return killed;
     wf_count(&worker->yields, 1);
-    wf_leave(self, WF_LEAVE_YIELD, 0, NULL);
+    wf_leave_to_yield(self);
     return wf_check(self);
 }
 

@@ -32,12 +32,14 @@
  * does not suspend calls wf_state_abandon.
  *
  * Kill is a flag of its own (wf_coro.killed), so that dispatch and yield stay plain stores. Setting it and looking at the
- * state, against committing and looking at the flag, is a store-load pair on both sides: all four are seq_cst.
+ * state, against committing and looking at the flag, is a store-load pair. Every suspension commits, and few coroutines are
+ * killed, so the fence between is light on the one side and heavy on the other (core/fence.h).
  * The model of all this is tests/model/model_state.c.
  */
 #ifndef WF_SCHED_STATE_H
 #define WF_SCHED_STATE_H
 
+#include "core/fence.h"
 #include "sched/coro.h"
 
 enum {
@@ -62,25 +64,25 @@ enum wf_commit {
     WF_COMMIT_KILLED,   /* it was killed meanwhile: the committer queues it with -ECANCELED */
 };
 
-static inline uint64_t wf_state_make(uint64_t ticket, unsigned bits)
+WF_INLINE uint64_t wf_state_make(uint64_t ticket, unsigned bits)
 {
     return ticket << WF_STATE_TICKET_SHIFT | bits;
 }
 
-static inline unsigned wf_state_phase(uint64_t state)
+WF_INLINE unsigned wf_state_phase(uint64_t state)
 {
     return (unsigned)(state & WF_PHASE_MASK);
 }
 
 /* The ticket of the wait that the running coroutine may begin now. */
-static inline uint64_t wf_state_ticket(wf_coro *self)
+WF_INLINE uint64_t wf_state_ticket(wf_coro *self)
 {
     /* relaxed: only the running coroutine itself changes its ticket. */
     return wf_load_relaxed(&self->state) >> WF_STATE_TICKET_SHIFT;
 }
 
 /* NEW, READY → RUNNING, with a fresh ticket. By the worker that took it from a queue. */
-static inline void wf_state_dispatch(wf_coro *coro)
+WF_INLINE void wf_state_dispatch(wf_coro *coro)
 {
     /* relaxed: the queue it came from ordered everything; wakers compare the whole word, and an old one never matches. */
     uint64_t ticket = (wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT) + 1;
@@ -88,7 +90,7 @@ static inline void wf_state_dispatch(wf_coro *coro)
 }
 
 /* RUNNING → READY of a coroutine that is registered nowhere, after its registers were saved. */
-static inline void wf_state_yield(wf_coro *coro)
+WF_INLINE void wf_state_yield(wf_coro *coro)
 {
     /* relaxed: the queue it goes to publishes it. */
     uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT;
@@ -101,14 +103,16 @@ static inline enum wf_commit wf_state_commit_wait(wf_coro *coro, unsigned bits)
     uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: our own word */
     uint64_t running = wf_state_make(ticket, WF_PHASE_RUNNING);
     uint64_t waiting = wf_state_make(ticket, WF_PHASE_WAITING | bits);
-    /* ORDER(state-wait): pairs with wf_state_claim, wf_state_wake and wf_state_kill, which then see the saved registers.
-     * ORDER(state-kill): store-load pair with wf_state_kill. */
-    if (!wf_cas_seq_cst(&coro->state, &running, waiting)) {
+    /* ORDER(state-wait): pairs with wf_state_claim, wf_state_wake and wf_state_kill, which then see the saved registers. */
+    if (!wf_cas_acq_rel(&coro->state, &running, waiting)) {
         wf_state_yield(coro); /* only NOTIFIED can have been added */
         return WF_COMMIT_NOTIFIED;
     }
-    /* ORDER(state-kill): pairs with wf_state_kill: one of the two sees the other's store. */
-    if ((bits & WF_STATE_KILLABLE) && wf_load_seq_cst(&coro->killed)) {
+    if (!(bits & WF_STATE_KILLABLE))
+        return WF_COMMIT_PARKED;
+    wf_fence_light(); /* ORDER(state-kill): WAITING, then `killed`; pairs with wf_state_kill. */
+    /* relaxed: the fence orders it, and nothing comes with it */
+    if (wf_load_relaxed(&coro->killed)) {
         /* ORDER(state-wait): as wf_state_claim; if somebody was faster, the coroutine is theirs. */
         if (wf_cas_acq_rel(&coro->state, &waiting, wf_state_make(ticket, WF_PHASE_READY)))
             return WF_COMMIT_KILLED;
@@ -116,8 +120,26 @@ static inline enum wf_commit wf_state_commit_wait(wf_coro *coro, unsigned bits)
     return WF_COMMIT_PARKED;
 }
 
+/* RUNNING → WAITING of a coroutine whose waker finds it on a list, after its registers were saved and with the list's lock held:
+ * nobody has its ticket, so nobody sets NOTIFIED, and a store will do. */
+WF_INLINE enum wf_commit wf_state_commit_locked(wf_coro *coro, unsigned bits)
+{
+    uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: our own word */
+    uint64_t waiting = wf_state_make(ticket, WF_PHASE_WAITING | bits);
+    wf_store_release(&coro->state, waiting); /* ORDER(state-wait): as in wf_state_commit_wait. */
+    if (!(bits & WF_STATE_KILLABLE))
+        return WF_COMMIT_PARKED;
+    wf_fence_light(); /* ORDER(state-kill): WAITING, then `killed`; pairs with wf_state_kill. */
+    /* relaxed: the fence orders it, and nothing comes with it */
+    if (wf_unlikely(wf_load_relaxed(&coro->killed)) &&
+        /* ORDER(state-wait): as wf_state_claim; if somebody was faster, the coroutine is theirs. */
+        wf_cas_acq_rel(&coro->state, &waiting, wf_state_make(ticket, WF_PHASE_READY)))
+        return WF_COMMIT_KILLED;
+    return WF_COMMIT_PARKED;
+}
+
 /* WAITING → READY by somebody who has it on a locked list. False: a timer or a kill was faster; leave it alone. */
-static inline bool wf_state_claim(wf_coro *coro)
+WF_INLINE bool wf_state_claim(wf_coro *coro)
 {
     /* ORDER(state-wait): pairs with wf_state_commit_wait. */
     uint64_t state = wf_load_acquire(&coro->state);
@@ -167,18 +189,36 @@ static inline void wf_state_abandon(wf_coro *self)
     } while (!wf_cas_acq_rel(&self->state, &state, fresh));
 }
 
-/* Mark it killed. True: it was WAITING and KILLABLE, and the caller must queue it with -ECANCELED. */
-static inline bool wf_state_kill(wf_coro *coro)
+/* WAITING and KILLABLE → READY of one that is marked as killed. True: the caller must queue it with -ECANCELED. */
+static inline bool wf_state_claim_killed(wf_coro *coro)
 {
-    /* ORDER(state-kill): pairs with wf_state_commit_wait: one of the two sees the other's store. */
-    wf_store_seq_cst(&coro->killed, 1);
-    uint64_t state = wf_load_seq_cst(&coro->state);
+    /* ORDER(state-wait): pairs with wf_state_commit_wait and wf_state_commit_locked. */
+    uint64_t state = wf_load_acquire(&coro->state);
     while (wf_state_phase(state) == WF_PHASE_WAITING && (state & WF_STATE_KILLABLE)) {
         uint64_t ready = wf_state_make(state >> WF_STATE_TICKET_SHIFT, WF_PHASE_READY);
-        if (wf_cas_seq_cst(&coro->state, &state, ready))
+        if (wf_cas_acq_rel(&coro->state, &state, ready))
             return true;
     }
     return false;
+}
+
+/* Mark it as killed. The caller makes a heavy fence after this, for as many as it marks, and then claims each (one that was
+ * found waiting before needs no fence: it was WAITING when it was marked). */
+static inline void wf_state_mark_killed(wf_coro *coro)
+{
+    wf_store_relaxed(&coro->killed, 1); /* relaxed: the fence orders it */
+}
+
+/* Mark it killed. True: it was WAITING and KILLABLE, and the caller must queue it with -ECANCELED. */
+static inline bool wf_state_kill(wf_coro *coro)
+{
+    wf_state_mark_killed(coro);
+    if (wf_state_claim_killed(coro)) /* most are asleep, and need no fence */
+        return true;
+    /* ORDER(state-kill): `killed`, then the state; pairs with wf_state_commit_wait and wf_state_commit_locked: one of the two sees
+     * the other's store. */
+    wf_fence_heavy();
+    return wf_state_claim_killed(coro);
 }
 
 /* WAITING and TIMED → READY, by a timer: of the very wait that `seen` is of. A timer reads the state first, then the deadline, and

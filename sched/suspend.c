@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/clock.h"
+#include "sched/ready.h"
 #include "sched/worker.h"
 
 wf_coro *wf_self_coro(void)
@@ -14,42 +15,31 @@ wf_coro *wf_self_coro(void)
 
 wf_coro *wf_self(void)
 {
-    wf_coro *coro = wf_self_coro();
-    return coro != NULL ? coro : wf_thread_self();
-}
-
-static uint32_t coarse_ms(void)
-{
-    wf_worker *worker = wf_worker_self();
-    if (worker == NULL)
-        return (uint32_t)(wf_clock_now() / WEFT_MILLISECOND);
-    return wf_load_relaxed(&worker->now_ms); /* relaxed: coarse clock */
+    return wf_self_fast();
 }
 
 /* Both kinds of caller come through here. `lock` may be NULL. */
-static void sleep_on(wf_coro *self, enum wf_wait_kind kind, void *object, unsigned bits, wf_lock *lock)
+WF_INLINE void sleep_on(wf_coro *self, enum wf_wait_kind kind, void *object, unsigned bits, wf_biased *lock)
 {
     /* relaxed: for weft_dump, and for the search for cycles, which looks again. */
     wf_store_relaxed(&self->wait_object, object);
-    wf_store_relaxed(&self->wait_since_ms, coarse_ms());
     wf_store_relaxed(&self->wait_kind, (uint8_t)kind);
-    self->wake_value = 0;
-    if (self->flags & WF_CORO_THREAD)
-        wf_thread_wait(self, bits, lock);
+    if (wf_likely(!(self->flags & WF_CORO_THREAD)))
+        wf_leave_to_wait(self, bits, lock);
     else
-        wf_leave(self, WF_LEAVE_WAIT, bits, lock);
+        wf_thread_wait(self, bits, lock);
     wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE); /* relaxed: as above */
 }
 
-/* A wait that a kill and deadlines may end. False: it was not begun, because its deadline has passed; the lock is let go. */
-static bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_lock *lock)
+/* A wait that a kill and deadlines may end, by the long way. False: it was not begun, because its deadline has passed; the lock is let go. */
+static WF_SLOW bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock)
 {
     unsigned bits = self->shield == 0 ? WF_STATE_KILLABLE : 0;
     int64_t effective = wf_timeout_effective(self, deadline);
     if (effective != WEFT_NEVER) {
         if (effective <= wf_clock_now()) {
             if (lock != NULL)
-                wf_unlock(lock);
+                wf_object_unlock(lock);
             return false;
         }
         bits |= WF_STATE_TIMED;
@@ -64,15 +54,28 @@ static bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *object, in
     return true;
 }
 
-int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_lock *lock)
+/* The common case: no deadline of any kind. */
+WF_INLINE bool is_unbounded(const wf_coro *self, int64_t deadline)
 {
-    int result = wait_bounded(self, kind, object, deadline, lock) ? self->wake_value : -ETIMEDOUT;
-    if (result == -ETIMEDOUT)
-        wf_timeout_mark_fired(self, deadline);
-    return result;
+    return deadline == WEFT_NEVER && self->timeouts == NULL;
 }
 
-int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_lock *lock)
+static WF_SLOW int timed_out(wf_coro *self, int64_t deadline)
+{
+    wf_timeout_mark_fired(self, deadline);
+    return -ETIMEDOUT;
+}
+
+int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock)
+{
+    if (wf_likely(is_unbounded(self, deadline)))
+        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, lock);
+    else if (!wait_bounded(self, kind, object, deadline, lock))
+        return timed_out(self, deadline);
+    return wf_likely(self->wake_value != -ETIMEDOUT) ? self->wake_value : timed_out(self, deadline);
+}
+
+int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_biased *lock)
 {
     sleep_on(self, kind, object, 0, lock);
     return self->wake_value;
@@ -80,29 +83,30 @@ int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_
 
 int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline)
 {
-    int result = -ETIMEDOUT;
-    if (wait_bounded(self, kind, object, deadline, NULL))
-        result = self->wake_value;
-    else
+    self->wake_value = 0;
+    if (wf_likely(is_unbounded(self, deadline))) {
+        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, NULL);
+    } else if (!wait_bounded(self, kind, object, deadline, NULL)) {
         wf_state_abandon(self);
-    if (result == -ETIMEDOUT)
-        wf_timeout_mark_fired(self, deadline);
-    return result;
+        return timed_out(self, deadline);
+    }
+    return wf_likely(self->wake_value != -ETIMEDOUT) ? self->wake_value : timed_out(self, deadline);
 }
 
 int wf_wait_ticket_firm(wf_coro *self, enum wf_wait_kind kind, void *object)
 {
+    self->wake_value = 0;
     sleep_on(self, kind, object, 0, NULL);
     return self->wake_value;
 }
 
-bool wf_wait_unlink(wf_coro *self, wf_lock *lock)
+bool wf_wait_unlink(wf_coro *self, wf_biased *lock)
 {
-    wf_lock_take(lock);
+    wf_object_lock(lock);
     bool linked = wf_list_is_linked(&self->wait_node);
     if (linked)
         wf_list_remove(&self->wait_node);
-    wf_unlock(lock);
+    wf_object_unlock(lock);
     return linked;
 }
 
@@ -121,7 +125,7 @@ wf_coro *wf_waiters_claim(wf_list *waiters)
 void wf_ready(wf_coro *coro, int value)
 {
     coro->wake_value = value;
-    wf_queue_put(wf_worker_self(), coro, true);
+    wf_ready_put_next(wf_worker_self(), coro);
 }
 
 void wf_ready_fifo(wf_coro *coro, int value)

@@ -32,6 +32,7 @@
 #ifndef WF_SCHED_SUSPEND_H
 #define WF_SCHED_SUSPEND_H
 
+#include "core/biased.h"
 #include "sched/coro.h"
 #include "sched/state.h"
 
@@ -51,10 +52,10 @@ static inline int wf_check(wf_coro *self)
 
 /* Step 5 above. `lock` is held on entry and not on return. The result is the waker's value, -ETIMEDOUT or -ECANCELED. A
  * deadline that has passed means: do not wait. */
-int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_lock *lock);
+int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock);
 
 /* The same for a wait that nothing but its waker may end: neither kill nor any deadline. */
-int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_lock *lock);
+int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_biased *lock);
 
 /* Wait for a waker that was given (self, wf_state_ticket(self)) and will call wf_wake. As above; on -ETIMEDOUT and
  * -ECANCELED the waker may still come, with a ticket that is stale by then. If the waker was faster than the suspension
@@ -63,7 +64,7 @@ int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t 
 int wf_wait_ticket_firm(wf_coro *self, enum wf_wait_kind kind, void *object);
 
 /* Step 6: take the lock, unlink self if it still is on a list, let the lock go. Returns true when it was linked. */
-bool wf_wait_unlink(wf_coro *self, wf_lock *lock);
+bool wf_wait_unlink(wf_coro *self, wf_biased *lock);
 
 /* Unlink waiters from the front until one can be claimed; NULL when none is left. The list's lock is held. */
 wf_coro *wf_waiters_claim(wf_list *waiters);

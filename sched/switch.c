@@ -12,39 +12,47 @@
 
 #include "core/context.h"
 #include "core/fiber.h"
+#include "sched/ready.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
 
+/* It waits from here on, unless it was woken or killed on the way. */
+WF_INLINE void commit_wait(wf_worker *self, wf_coro *left)
+{
+    wf_biased *lock = self->leave_lock;
+    wf_count(&self->suspends, 1);
+    enum wf_commit result;
+    if (lock != NULL) {
+        result = wf_state_commit_locked(left, self->leave_bits);
+        /* PARKED: `left` may be running elsewhere by now and must not be touched. The lock is the object's: whoever ends the wait
+         * takes it first, so the object is still there. */
+        wf_object_unlock(lock);
+    } else {
+        result = wf_state_commit_wait(left, self->leave_bits);
+    }
+    if (wf_likely(result == WF_COMMIT_PARKED))
+        return;
+    if (result == WF_COMMIT_KILLED)
+        left->wake_value = -ECANCELED;
+    wf_queue_put(self, left, false);
+}
+
 /* The commit step. On the stack switched to, before anything else. */
-static void commit(wf_worker *self)
+WF_INLINE void commit(wf_worker *self)
 {
     wf_coro *left = self->left;
     enum wf_leave leave = self->leave;
     self->leave = WF_LEAVE_NONE;
-    switch (leave) {
-    case WF_LEAVE_NONE:
-        break;
-    case WF_LEAVE_YIELD:
+    if (leave == WF_LEAVE_WAIT) {
+        commit_wait(self, left);
+    } else if (leave == WF_LEAVE_YIELD) {
         wf_state_yield(left);
-        wf_queue_put(self, left, false);
-        break;
-    case WF_LEAVE_WAIT: {
-        wf_lock *lock = self->leave_lock;
-        wf_count(&self->suspends, 1);
-        enum wf_commit result = wf_state_commit_wait(left, self->leave_bits);
-        /* PARKED: `left` may be running elsewhere by now and must not be touched. The lock is the object's: whoever ends the
-         * wait takes it first, so the object is still there. */
-        if (lock != NULL)
-            wf_unlock(lock);
-        if (result == WF_COMMIT_KILLED)
-            left->wake_value = -ECANCELED;
-        if (result != WF_COMMIT_PARKED)
+        if (left->flags & WF_CORO_PINNED)
             wf_queue_put(self, left, false);
-        break;
-    }
-    case WF_LEAVE_EXIT:
+        else
+            wf_ready_push(self, left);
+    } else if (leave == WF_LEAVE_EXIT) {
         wf_coro_retire(self, left);
-        break;
     }
 }
 
@@ -77,7 +85,7 @@ typedef struct side {
     size_t size;
 } side;
 
-static inline side side_of(wf_worker *self, wf_coro *coro)
+WF_INLINE side side_of(wf_worker *self, wf_coro *coro)
 {
     if (coro == NULL)
         return (side){&self->sp, self->sanitizer, self->stack_base, self->stack_size};
@@ -86,7 +94,7 @@ static inline side side_of(wf_worker *self, wf_coro *coro)
 }
 
 /* From `from` to `to`; either may be NULL for the worker's own stack. */
-WF_SWITCHES_STACKS static void switch_stacks(wf_worker *self, wf_coro *from, wf_coro *to, bool ends)
+WF_SWITCHES_STACKS WF_INLINE void switch_stacks(wf_worker *self, wf_coro *from, wf_coro *to, bool ends)
 {
     side here = side_of(self, from);
     side there = side_of(self, to);
@@ -98,34 +106,74 @@ WF_SWITCHES_STACKS static void switch_stacks(wf_worker *self, wf_coro *from, wf_
 }
 
 /* Take it from a queue: from here on it is RUNNING on this worker. */
-static inline void dispatch(wf_worker *self, wf_coro *coro)
+WF_INLINE void dispatch(wf_worker *self, wf_coro *coro)
 {
     wf_state_dispatch(coro);
     wf_store_relaxed(&coro->worker, self->index); /* relaxed: a hint for others */
     wf_count(&self->dispatches, 1);
 }
 
-void wf_leave(wf_coro *coro, enum wf_leave leave, unsigned bits, wf_lock *lock)
+/* Nothing is the common case, and cheap to find out. */
+WF_INLINE void fpenv_out(wf_coro *coro)
 {
-    wf_worker *self = wf_worker_self();
-    wf_coro *next = lock == NULL ? wf_queue_next(self) : wf_queue_next_quick(self);
-    if (next == NULL && leave == WF_LEAVE_YIELD) {
-        wf_count(&self->dispatches, 1); /* nobody else to run: it is next itself, and not stuck */
-        return;
-    }
-    self->left = coro;
-    self->leave = leave;
-    self->leave_bits = bits;
-    self->leave_lock = lock;
-    if (next != NULL)
-        dispatch(self, next);
     if (coro->flags & WF_CORO_FPENV) {
         wf_fpenv_save(coro->extra->fpenv);
         wf_fpenv_load(wf_rt.fpenv);
     }
-    switch_stacks(self, coro, next, false);
+}
+
+WF_INLINE void fpenv_in(wf_coro *coro)
+{
     if (coro->flags & WF_CORO_FPENV)
         wf_fpenv_load(coro->extra->fpenv);
+}
+
+/* Hand the worker over to `next`, or to its own stack. Returns when coro is dispatched again. */
+WF_INLINE void leave_for(wf_worker *self, wf_coro *coro, wf_coro *next, enum wf_leave leave)
+{
+    self->left = coro;
+    self->leave = leave;
+    if (next != NULL)
+        dispatch(self, next);
+    fpenv_out(coro);
+    switch_stacks(self, coro, next, false);
+    fpenv_in(coro);
+}
+
+/* The next one to run. NULL: the worker's own stack. */
+WF_INLINE wf_coro *next_with_stack(wf_worker *self)
+{
+    wf_coro *next = wf_ready_take(self);
+    if (wf_unlikely(next == NULL))
+        return wf_queue_next(self);
+    return wf_likely(next->stack != NULL) ? next : wf_queue_give_stack(self, next);
+}
+
+void wf_leave_to_yield(wf_coro *coro)
+{
+    wf_worker *self = wf_worker_self();
+    wf_coro *next = next_with_stack(self);
+    if (next == NULL)
+        wf_count(&self->dispatches, 1); /* nobody else to run: it is next itself, and not stuck */
+    else
+        leave_for(self, coro, next, WF_LEAVE_YIELD);
+}
+
+void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_biased *lock)
+{
+    wf_worker *self = wf_worker_self();
+    wf_coro *next;
+    if (lock == NULL) {
+        next = next_with_stack(self);
+    } else {
+        next = wf_ready_take(self);
+        if (next == NULL || next->stack == NULL)
+            next = wf_queue_next_locked(self, next);
+    }
+    wf_store_relaxed(&coro->wait_since_ms, wf_load_relaxed(&self->now_ms)); /* relaxed, both: for weft_dump */
+    self->leave_bits = bits;
+    self->leave_lock = lock;
+    leave_for(self, coro, next, WF_LEAVE_WAIT);
 }
 
 wf_coro *wf_leave_for_good(wf_coro *coro)

@@ -93,12 +93,13 @@ static void sleep_until_awake(wf_coro *self, int64_t deadline)
     }
 }
 
-void wf_thread_wait(wf_coro *self, unsigned bits, wf_lock *lock)
+void wf_thread_wait(wf_coro *self, unsigned bits, wf_biased *lock)
 {
     wf_store_relaxed(&self->thread_awake, 0); /* relaxed: published by the commit */
+    wf_store_relaxed(&self->wait_since_ms, (uint32_t)(wf_clock_now() / WEFT_MILLISECOND)); /* relaxed: for weft_dump */
     enum wf_commit result = wf_state_commit_wait(self, bits);
     if (lock != NULL)
-        wf_unlock(lock);
+        wf_object_unlock(lock);
     if (result == WF_COMMIT_PARKED) {
         /* relaxed: our own */
         int64_t deadline = bits & WF_STATE_TIMED ? wf_load_relaxed(&self->deadline) : WEFT_NEVER;

@@ -56,12 +56,12 @@ static void refile(wf_coro *coro, int64_t when_ns)
 {
     if (coro->flags & WF_CORO_TIMED) {
         wf_worker *old = wf_rt.workers[coro->timer_worker];
-        wf_lock_take(&old->wheel_lock);
+        wf_object_lock(&old->wheel_lock);
         /* relaxed: under the lock */
         bool early = wf_timer_is_linked(&coro->timer) && wf_load_relaxed(&coro->timer.when_ns) <= when_ns;
         if (!early)
             unfile(old, coro);
-        wf_unlock(&old->wheel_lock);
+        wf_object_unlock(&old->wheel_lock);
         if (early)
             return;
     }
@@ -71,9 +71,9 @@ static void refile(wf_coro *coro, int64_t when_ns)
     coro->flags |= WF_CORO_TIMED;
     if (self == NULL)
         wf_foreign_enter();
-    wf_lock_take(&worker->wheel_lock);
+    wf_object_lock(&worker->wheel_lock);
     file(worker, coro, when_ns);
-    wf_unlock(&worker->wheel_lock);
+    wf_object_unlock(&worker->wheel_lock);
     if (self == NULL) {
         wf_worker_wake(worker, NULL); /* it may be asleep until later than this */
         wf_foreign_leave();
@@ -96,9 +96,9 @@ void wf_timer_disarm(wf_coro *coro)
         return;
     wf_worker *worker = wf_rt.workers[coro->timer_worker];
     wf_store_relaxed(&coro->deadline, WEFT_NEVER); /* relaxed: the lock below orders it against fire */
-    wf_lock_take(&worker->wheel_lock);
+    wf_object_lock(&worker->wheel_lock);
     unfile(worker, coro);
-    wf_unlock(&worker->wheel_lock);
+    wf_object_unlock(&worker->wheel_lock);
 }
 
 /* One timer has come out of the wheel. The lock is held. True: its coroutine was claimed. */
@@ -128,7 +128,7 @@ int wf_timer_run(wf_worker *self, wf_worker *worker, int64_t now_ns)
     while (more) {
         wf_coro *expired[BATCH];
         int count = 0;
-        wf_lock_take(&worker->wheel_lock);
+        wf_object_lock(&worker->wheel_lock);
         while (more && count < BATCH) {
             wf_timer *timer = wf_wheel_expire(&worker->wheel, now_ns);
             more = timer != NULL;
@@ -139,7 +139,7 @@ int wf_timer_run(wf_worker *self, wf_worker *worker, int64_t now_ns)
             }
         }
         wf_store_relaxed(&worker->wheel_next, wf_wheel_next(&worker->wheel)); /* relaxed: as in file */
-        wf_unlock(&worker->wheel_lock);
+        wf_object_unlock(&worker->wheel_lock);
         for (int i = 0; i < count; i++) {
             expired[i]->wake_value = -ETIMEDOUT;
             wf_queue_put(self, expired[i], false);

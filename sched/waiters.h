@@ -11,24 +11,26 @@
 
 #include <errno.h>
 
+#include "sched/ready.h"
 #include "sched/suspend.h"
+#include "sched/worker.h"
 
 /* The head of every blocking call: who calls, and may it block? 0, -ENOMEM (a plain thread that cannot have a block),
  * -ECANCELED. */
-static inline int wf_enter(wf_coro **self)
+WF_INLINE int wf_enter(wf_coro **self)
 {
-    *self = wf_self();
+    *self = wf_self_fast();
     return *self == NULL ? -ENOMEM : wf_check(*self);
 }
 
 /* Wait in `line`, at its end. `lock` is held on entry and not on return. The waker's value, or -ETIMEDOUT or
  * -ECANCELED, and then self is off the line. */
-static inline int wf_wait_in_line(wf_coro *self, wf_list *line, enum wf_wait_kind kind, void *object, int64_t deadline,
-                                  wf_lock *lock)
+WF_INLINE int wf_wait_in_line(wf_coro *self, wf_list *line, enum wf_wait_kind kind, void *object, int64_t deadline,
+                                  wf_biased *lock)
 {
     wf_list_push_back(line, &self->wait_node);
     int result = wf_wait_locked(self, kind, object, deadline, lock);
-    if (result == -ETIMEDOUT || result == -ECANCELED)
+    if (wf_unlikely(result == -ETIMEDOUT || result == -ECANCELED))
         wf_wait_unlink(self, lock);
     return result;
 }

@@ -19,14 +19,7 @@
 #include "sched/dump.h"
 #include "sched/monitor.h"
 
-static _Thread_local wf_worker *this_worker __attribute__((tls_model("initial-exec")));
-
-__attribute__((noinline)) wf_worker *wf_worker_self(void)
-{
-    wf_worker *worker = this_worker;
-    __asm__ volatile("" : "+r"(worker)); /* not a pure function of nothing: a later call may answer otherwise */
-    return worker;
-}
+_Thread_local wf_worker *wf_this_worker;
 
 void wf_worker_wake(wf_worker *target, wf_worker *self)
 {
@@ -62,6 +55,9 @@ static bool stopping(void)
 static void sleep_in(wf_worker *self, uint32_t where)
 {
     int64_t until = wf_load_relaxed(&self->wheel_next); /* relaxed: a remote filer notifies us afterwards */
+    int64_t look_again = wf_queue_suspect(self);
+    if (look_again < until)
+        until = look_again;
     wf_count(&self->parks, 1);
     if (where == WF_PARK_SOURCE) {
         int events = wf_rt.driver->wait(self, until);
@@ -160,9 +156,9 @@ static void check_end(void *arg)
 {
     char who[200] = "unknown";
     (void)arg;
-    if (this_worker == NULL)
+    if (wf_worker_self() == NULL)
         return;
-    wf_coro *coro = wf_load_relaxed(&this_worker->current); /* relaxed: this thread wrote it */
+    wf_coro *coro = wf_load_relaxed(&wf_worker_self()->current); /* relaxed: this thread wrote it */
     if (coro != NULL && coro->stack != NULL)
         wf_dump_fault(coro->stack->base, who, sizeof(who));
     wf_die("coroutine %s called pthread_exit, which would end its worker: return from the coroutine's body instead",
@@ -179,7 +175,7 @@ static void *worker_main(void *arg)
     wf_worker *self = arg;
     pthread_once(&end_once, make_end_key);
     pthread_setspecific(end_key, self);
-    this_worker = self;
+    wf_this_worker = self;
     int error = enter(self);
     wf_runtime_entered(self, error);
     if (error == 0) {
@@ -188,7 +184,7 @@ static void *worker_main(void *arg)
     }
     wf_stack_cache_flush(&self->stacks);
     wf_coro_cache_flush(self);
-    this_worker = NULL;
+    wf_this_worker = NULL;
     return NULL;
 }
 
@@ -199,5 +195,5 @@ int wf_worker_start(wf_worker *worker)
 
 void wf_worker_forget(void)
 {
-    this_worker = NULL;
+    wf_this_worker = NULL;
 }

@@ -4,14 +4,17 @@
 
 #include <pthread.h>
 
+#include "core/biased.h"
 #include "core/fault.h"
 #include "core/inbox.h"
+#include "core/localq.h"
 #include "core/runq.h"
 #include "core/stack.h"
 #include "core/wheel.h"
 #include "sched/coro.h"
 #include "sched/driver.h"
 #include "sched/idle.h"
+#include "sched/self.h"
 
 enum {
     WF_WORKERS_MAX = 1024,
@@ -40,8 +43,8 @@ typedef struct wf_worker {
     enum wf_leave leave;        /* the commit step that is due, for `left` */
     wf_coro *left;
     unsigned leave_bits;  /* KILLABLE, TIMED for WF_LEAVE_WAIT */
-    wf_lock *leave_lock;  /* let go after the commit, or NULL */
-    uint32_t tick;        /* dispatches, for the turns of the shared queue and the event source */
+    wf_biased *leave_lock; /* let go after the commit, or NULL */
+    uint32_t tick;        /* dispatches since the last turn of the shared queue and the event source */
     uint32_t lifo_runs;   /* times in a row that the LIFO slot was taken */
     bool searching;       /* counted in idle->searching */
     wf_coro *pinned_head; /* FIFO of runnable coroutines that only this worker may run, by link */
@@ -55,6 +58,10 @@ typedef struct wf_worker {
     size_t stack_size;
     wf_fault_stack fault_stack;
     uint32_t spin_ns; /* how long it spins at present before it parks */
+    uint32_t suspicions;         /* looks at suspects since it last found anything (sched/queue.c) */
+    struct wf_worker *suspect;   /* keeps work for itself; NULL: nobody does */
+    uint64_t suspect_dispatches; /* its dispatches when it came under suspicion */
+    int64_t suspect_until;       /* stuck if it has not dispatched by then */
     void *source;     /* of the driver */
     uint16_t index;
     int cpu;           /* to be pinned to, -1: not pinned */
@@ -69,9 +76,11 @@ typedef struct wf_worker {
         stalls;
     _Atomic(uint32_t) now_ms; /* coarse milliseconds, refreshed when the clock is read anyway */
 
+    /* mostly the owner: what it keeps for itself */
+    _Alignas(WF_CACHE_LINE) wf_localq local;
+
     /* thieves: */
     wf_runq runq;
-    _Atomic(wf_coro *) lifo; /* the coroutine that was woken last; owner and thieves take it by exchange */
 
     /* any (atomic): */
     _Alignas(WF_CACHE_LINE) wf_parking parking;
@@ -79,7 +88,7 @@ typedef struct wf_worker {
     wf_inbox messages;
 
     /* lock wheel_lock: */
-    _Alignas(WF_CACHE_LINE) wf_lock wheel_lock;
+    _Alignas(WF_CACHE_LINE) wf_biased wheel_lock;
     _Atomic(int64_t) wheel_next; /* no timer fires before this; written under the lock, read without */
     wf_wheel wheel;
 } wf_worker;
@@ -124,7 +133,7 @@ typedef struct wf_runtime {
 extern wf_runtime wf_rt;
 
 /* Count something in the calling worker's own statistics: nobody else writes them, so no read-modify-write is needed. */
-static inline void wf_count(_Atomic(uint64_t) *counter, uint64_t n)
+WF_INLINE void wf_count(_Atomic(uint64_t) *counter, uint64_t n)
 {
     wf_store_relaxed(counter, wf_load_relaxed(counter) + n); /* relaxed: statistics */
 }
@@ -143,9 +152,24 @@ void wf_local_fork_unlock(void);
 void wf_thread_fork_lock(void);
 void wf_thread_fork_unlock(void);
 
-/* The calling thread's worker, NULL on a plain thread. Never inlined, so that no compiler keeps the address of the thread-local
- * variable across a suspension (DESIGN: errno and TLS). Call it again after anything that may suspend. */
-wf_worker *wf_worker_self(void);
+
+/* A worker as core/biased.h names it. */
+WF_INLINE uint16_t wf_worker_id(const wf_worker *worker)
+{
+    return (uint16_t)(worker->index + 1);
+}
+
+/* The lock of an object that coroutines and plain threads use. */
+WF_INLINE void wf_object_lock(wf_biased *lock)
+{
+    wf_worker *self = wf_worker_self();
+    wf_biased_take(lock, self != NULL ? wf_worker_id(self) : WF_BIAS_PLAIN_THREAD);
+}
+
+WF_INLINE void wf_object_unlock(wf_biased *lock)
+{
+    wf_biased_leave(lock);
+}
 
 /* ---- queues (queue.c) ---- */
 
@@ -153,14 +177,20 @@ wf_worker *wf_worker_self(void);
  * queue; the shared queue from a plain thread. Wakes a worker where that is due. */
 void wf_queue_put(wf_worker *self, wf_coro *coro, bool next);
 
+/* As wf_queue_put of one that runs here and found the own queue full (sched/ready.h). */
+void wf_queue_put_surplus(wf_worker *self, wf_coro *coro);
+
+/* Give a coroutine from a queue its stack, if it has none. NULL: there is none to be had, and it was put aside. */
+wf_coro *wf_queue_give_stack(wf_worker *self, wf_coro *coro);
+
 /* The next coroutine to run on this worker, with a stack bound, from its own queues and, every so often, from the shared queue
  * and the event source. NULL: look elsewhere, from the worker's own stack. */
 wf_coro *wf_queue_next(wf_worker *self);
 
 /* As wf_queue_next, for a coroutine that suspends with a lock held: pops, and nothing else. No system call, no completion, message
  * or timer is handled under the lock (their handlers may want the same one). When something of the kind is due it returns NULL, and
- * the worker's own stack sees to it. */
-wf_coro *wf_queue_next_quick(wf_worker *self);
+ * the worker's own stack sees to it. `taken`: already taken from the own queue, and without a stack; or NULL. */
+wf_coro *wf_queue_next_locked(wf_worker *self, wf_coro *taken);
 
 /* As wf_queue_next, for a coroutine that has ended: one that has not run yet may be returned without a stack, when it can take
  * over the one of `ended`. */
@@ -179,6 +209,9 @@ void wf_queue_wake_one(wf_worker *self);
 
 /* Is there anything that this worker could run? For the last look before parking. */
 bool wf_queue_has_work(wf_worker *self);
+
+/* About to park: is there a worker that keeps something for itself? Returns when to look at it again, WEFT_NEVER: there is none. */
+int64_t wf_queue_suspect(wf_worker *self);
 
 /* Around everything by which a plain thread makes something runnable: weft_stop frees no worker while somebody is inside. */
 static inline void wf_foreign_enter(void)
@@ -199,8 +232,10 @@ void wf_worker_send(wf_worker *target, wf_message *message);
 /* ---- the switch and its commit step (switch.c) ---- */
 
 /* Leave the running coroutine: switch to the next runnable one, or to the worker's own stack. Returns when it is dispatched again,
- * maybe on another worker. */
-void wf_leave(wf_coro *self, enum wf_leave leave, unsigned bits, wf_lock *lock);
+ * maybe on another worker. To yield: it is queued behind the others; returns at once when there is none. To wait: `bits` is a set of
+ * WF_STATE_KILLABLE and WF_STATE_TIMED, `lock` is let go once it waits (NULL: it waits by ticket). */
+void wf_leave_to_yield(wf_coro *coro);
+void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_biased *lock);
 
 /* Leave a coroutine that has ended. Returns the next one when that is to run on this very stack, else not at all. */
 wf_coro *wf_leave_for_good(wf_coro *coro);
@@ -253,6 +288,10 @@ void wf_coro_retire(wf_worker *self, wf_coro *coro);
 /* Mark it DONE with its result and wake its joiners (join.c). On its own stack. */
 void wf_join_publish(wf_coro *self);
 
+/* A kill in two steps, for many at once: mark all, wf_fence_heavy, claim all (join.c). Mark: false for a stale handle. */
+bool wf_kill_mark(const weft_t *t);
+void wf_kill_claim(const weft_t *t);
+
 /* The end of a coroutine, before it is DONE (cleanup.c, local.c). On its own stack, under a shield; they may suspend. */
 void wf_cleanup_run_all(wf_coro *coro);
 void wf_local_run_destructors(wf_coro *coro);
@@ -263,7 +302,7 @@ void wf_local_run_destructors(wf_coro *coro);
 wf_coro *wf_thread_self(void);
 
 /* Suspend and wake for a control block that stands for a plain thread. */
-void wf_thread_wait(wf_coro *self, unsigned bits, wf_lock *lock);
+void wf_thread_wait(wf_coro *self, unsigned bits, wf_biased *lock);
 void wf_thread_wake(wf_coro *thread);
 
 /* ---- counters (stats.c) ---- */
