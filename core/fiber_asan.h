@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WF_SWITCHES_STACKS
+#include "core/compiler.h"
+
+#define WF_SWITCHES_STACKS WF_INLINE
+#define WF_NOT_INSTRUMENTED
 
 static inline void wf_fiber_bind(void **words, void *base, void *top)
 {

@@ -67,6 +67,67 @@ wf_context_switch:
         .cfi_endproc
         .size   wf_context_switch, . - wf_context_switch
 
+/* void wf_context_enter(void **save, void *top, entry, void *arg, void *value) */
+        .globl  wf_context_enter
+        .hidden wf_context_enter
+        .type   wf_context_enter, %function
+        .p2align 5
+wf_context_enter:
+        .cfi_startproc
+        hint    #25                     /* paciasp; also a landing pad for BTI */
+        .cfi_window_save
+        sub     sp, sp, #WF_CONTEXT_SIZE
+        .cfi_adjust_cfa_offset WF_CONTEXT_SIZE
+        save    x19, x20, WF_CONTEXT_X19
+        save    x21, x22, WF_CONTEXT_X21
+        save    x23, x24, WF_CONTEXT_X23
+        save    x25, x26, WF_CONTEXT_X25
+        save    x27, x28, WF_CONTEXT_X27
+        save    x29, x30, WF_CONTEXT_X29
+        save    d8, d9, WF_CONTEXT_D8
+        save    d10, d11, WF_CONTEXT_D10
+        save    d12, d13, WF_CONTEXT_D12
+        save    d14, d15, WF_CONTEXT_D14
+        mov     x9, sp
+        str     x9, [x0]
+        mov     sp, x1
+        .cfi_undefined x30
+        mov     x16, x2                 /* x16: from there a branch may land on a function's first instruction */
+        mov     x0, x3
+        mov     x1, x4
+        mov     x29, xzr                /* unwinders stop here */
+        mov     x30, xzr
+        br      x16                     /* no link: the return address that our call left in the predictor stays on top */
+        .cfi_endproc
+        .size   wf_context_enter, . - wf_context_enter
+
+/* void wf_context_leave(void *to, void *value): the second half of a switch. What the caller leaves behind is not saved. */
+        .globl  wf_context_leave
+        .hidden wf_context_leave
+        .type   wf_context_leave, %function
+        .p2align 5
+wf_context_leave:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        .cfi_undefined x30
+        mov     sp, x0
+        ldp     x19, x20, [sp, #WF_CONTEXT_X19]
+        ldp     x21, x22, [sp, #WF_CONTEXT_X21]
+        ldp     x23, x24, [sp, #WF_CONTEXT_X23]
+        ldp     x25, x26, [sp, #WF_CONTEXT_X25]
+        ldp     x27, x28, [sp, #WF_CONTEXT_X27]
+        ldp     x29, x30, [sp, #WF_CONTEXT_X29]
+        ldp     d8, d9, [sp, #WF_CONTEXT_D8]
+        ldp     d10, d11, [sp, #WF_CONTEXT_D10]
+        ldp     d12, d13, [sp, #WF_CONTEXT_D12]
+        ldp     d14, d15, [sp, #WF_CONTEXT_D14]
+        add     sp, sp, #WF_CONTEXT_SIZE
+        hint    #29                     /* autiasp */
+        mov     x0, x1
+        ret
+        .cfi_endproc
+        .size   wf_context_leave, . - wf_context_leave
+
 /* void wf_context_prepare(void *context, void *top): store the address of the start, signed for sp = top, as the return
  * address of a new context. */
         .globl  wf_context_prepare

@@ -60,6 +60,82 @@ wf_context_switch:
         .cfi_endproc
         .size   wf_context_switch, . - wf_context_switch
 
+/* void wf_context_enter(void **save, void *top, entry, void *arg, void *value) */
+        .globl  wf_context_enter
+        .hidden wf_context_enter
+        .type   wf_context_enter, @function
+        .p2align 5
+wf_context_enter:
+        .cfi_startproc
+        _CET_ENDBR
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        pushq   %r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r12, 0
+        pushq   %r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r13, 0
+        pushq   %r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r14, 0
+        pushq   %r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r15, 0
+        movq    %rsp, (%rdi)
+        movq    %rsi, %rsp
+        .cfi_undefined %rip
+        pushq   $0                      /* where entry would return to: it never does, and unwinders stop here */
+        xorl    %ebp, %ebp
+        movq    %rcx, %rdi
+        movq    %r8, %rsi
+        jmpq    *%rdx                   /* a jump: the return address that our call left in the predictor stays on top */
+        .cfi_endproc
+        .size   wf_context_enter, . - wf_context_enter
+
+/* void wf_context_leave(void *to, void *value): the second half of a switch. What the caller leaves behind is not saved. */
+        .globl  wf_context_leave
+        .hidden wf_context_leave
+        .type   wf_context_leave, @function
+        .p2align 5
+wf_context_leave:
+        .cfi_startproc
+        _CET_ENDBR
+        movq    %rdi, %rsp
+        .cfi_def_cfa %rsp, WF_CONTEXT_SIZE
+        .cfi_offset %r15, -56
+        .cfi_offset %r14, -48
+        .cfi_offset %r13, -40
+        .cfi_offset %r12, -32
+        .cfi_offset %rbx, -24
+        .cfi_offset %rbp, -16
+        popq    %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r15
+        popq    %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r14
+        popq    %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r13
+        popq    %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r12
+        popq    %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        movq    %rsi, %rax
+        ret
+        .cfi_endproc
+        .size   wf_context_leave, . - wf_context_leave
+
 /* Where the first switch to a new context returns to: r12 = entry, r13 = arg, rax = value. The outermost frame: unwinders stop
  * here, because the return address is undefined and rbp is zero. */
         .globl  wf_context_start

@@ -346,9 +346,9 @@ wf_coro *wf_queue_next(wf_worker *self)
     return with_stack(self, next_of(self));
 }
 
-wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended)
+wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended, wf_coro *taken)
 {
-    wf_coro *coro = next_of(self);
+    wf_coro *coro = taken != NULL ? taken : next_of(self);
     bool fits = coro != NULL && coro->stack_class == ended->stack_class && !(ended->flags & WF_CORO_SECRET);
     return fits && coro->stack == NULL ? coro : with_stack(self, coro);
 }

@@ -2,7 +2,7 @@
  *
  *   weft_spawn     take a control block (no stack yet) -> NEW -> own run queue, or the shared queue from a plain thread
  *   worker         takes it from a queue -> RUNNING -> binds a stack -> switches (sched/queue.c, sched/switch.c)
- *   wf_coro_main   calls the body, then: cleanups, locals, the argument's destructor, DONE, joiners; picks the next to run.
+ *   wf_coro_run    calls the body, then: cleanups, locals, the argument's destructor, DONE, joiners; picks the next to run.
  *                  When that one has not started yet it takes over this very stack, without a switch
  *   wf_coro_retire on the next one's stack: recycles the stack, gives up the coroutine's own reference
  */
@@ -184,7 +184,7 @@ static void tidy_up(wf_coro *self, void *arg)
     run_out(self);
 }
 
-static void run(wf_coro *self)
+void wf_coro_run(wf_coro *self)
 {
     void *arg = self->arg;
     void *result = NULL;
@@ -204,14 +204,6 @@ static void run(wf_coro *self)
      * the rest is done, so weft_stop may go on from here. */
     wf_runtime_count_finished(wf_worker_self());
     wf_join_publish(self);
-}
-
-void wf_coro_main(wf_coro *self)
-{
-    for (;;) {
-        run(self);
-        self = wf_leave_for_good(self);
-    }
 }
 
 void wf_coro_retire(wf_worker *self, wf_coro *coro)

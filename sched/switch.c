@@ -56,24 +56,14 @@ WF_INLINE void commit(wf_worker *self)
     }
 }
 
-/* First entry of every coroutine, on its own fresh stack. */
-static void enter(void *arg, void *value)
-{
-    wf_coro *coro = arg;
-    wf_worker *self = value;
-    wf_fiber_arrive(coro->stack->sanitizer);
-    commit(self);
-    wf_coro_main(coro);
-}
-
 bool wf_coro_bind(wf_worker *self, wf_coro *coro)
 {
     wf_stack *stack = wf_stack_new(&self->stacks, coro->stack_class);
-    if (stack == NULL)
+    if (wf_unlikely(stack == NULL))
         return false;
     wf_fiber_bind(stack->sanitizer, stack->base, stack->top);
     coro->stack = stack;
-    coro->sp = wf_context_make(stack->top, enter, coro);
+    coro->sp = NULL; /* it enters its stack anew */
     return true;
 }
 
@@ -93,14 +83,20 @@ WF_INLINE side side_of(wf_worker *self, wf_coro *coro)
     return (side){&coro->sp, stack->sanitizer, stack->base, (size_t)(stack->top - stack->base)};
 }
 
+WF_NOT_INSTRUMENTED static void enter(void *arg, void *value);
+
 /* From `from` to `to`; either may be NULL for the worker's own stack. */
-WF_SWITCHES_STACKS WF_INLINE void switch_stacks(wf_worker *self, wf_coro *from, wf_coro *to, bool ends)
+WF_SWITCHES_STACKS void switch_stacks(wf_worker *self, wf_coro *from, wf_coro *to)
 {
     side here = side_of(self, from);
     side there = side_of(self, to);
     wf_store_relaxed(&self->current, to); /* relaxed: for this thread, and as a hint for the monitor */
-    wf_fiber_leave(here.sanitizer, there.sanitizer, there.base, there.size, ends);
-    self = wf_context_switch(here.sp, *there.sp, self);
+    wf_fiber_leave(here.sanitizer, there.sanitizer, there.base, there.size, false);
+    void *sp = *there.sp;
+    if (wf_likely(sp != NULL))
+        self = wf_context_switch(here.sp, sp, self);
+    else
+        self = wf_context_enter(here.sp, to->stack->top, enter, to, self);
     wf_fiber_arrive(here.sanitizer);
     commit(self);
 }
@@ -136,7 +132,7 @@ WF_INLINE void leave_for(wf_worker *self, wf_coro *coro, wf_coro *next, enum wf_
     if (next != NULL)
         dispatch(self, next);
     fpenv_out(coro);
-    switch_stacks(self, coro, next, false);
+    switch_stacks(self, coro, next);
     fpenv_in(coro);
 }
 
@@ -176,32 +172,60 @@ void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_biased *lock)
     leave_for(self, coro, next, WF_LEAVE_WAIT);
 }
 
-wf_coro *wf_leave_for_good(wf_coro *coro)
+/* coro has ended: who is next? It is made the current one; NULL: the worker's own stack. */
+static wf_coro *succeed(wf_worker *self, wf_coro *coro)
 {
-    wf_worker *self = wf_worker_self();
-    if (coro->flags & WF_CORO_FPENV)
+    if (wf_unlikely(coro->flags & WF_CORO_FPENV))
         wf_fpenv_load(wf_rt.fpenv);
-    wf_coro *next = wf_queue_next_for(self, coro);
-    if (next != NULL && next->stack == NULL) {
-        /* The stack changes hands: nothing of the old coroutine is left on it above this frame's callers. */
-        next->stack = coro->stack;
-        coro->stack = NULL;
-        dispatch(self, next);
-        wf_store_relaxed(&self->current, next); /* relaxed: as in switch_stacks */
-        wf_coro_retire(self, coro);
-        return next;
-    }
-    self->left = coro;
-    self->leave = WF_LEAVE_EXIT;
+    wf_coro *next = wf_ready_take(self);
+    if (next == NULL || next->stack == NULL)
+        next = wf_queue_next_for(self, coro, next);
     if (next != NULL)
         dispatch(self, next);
-    switch_stacks(self, coro, next, true);
-    __builtin_unreachable();
+    wf_store_relaxed(&self->current, next); /* relaxed: as in switch_stacks */
+    return next;
+}
+
+/* Jump to the current coroutine or the worker's own stack, never to come back. Called last in the first frame of coro's stack. */
+WF_SWITCHES_STACKS void leave_for_good(wf_worker *self, wf_coro *coro)
+{
+    wf_coro *next = wf_load_relaxed(&self->current); /* relaxed: this thread wrote it */
+    side here = side_of(self, coro);
+    side there = side_of(self, next);
+    self->left = coro;
+    self->leave = WF_LEAVE_EXIT;
+    void *sp = *there.sp;
+    if (wf_unlikely(sp == NULL)) /* new, and of another stack class: it enters its stack by a return, for once */
+        sp = wf_context_make(next->stack->top, enter, next);
+    wf_fiber_leave(here.sanitizer, there.sanitizer, there.base, there.size, true);
+    wf_context_leave(sp, self);
+}
+
+/* The first frame of every coroutine, on its own stack. */
+WF_NOT_INSTRUMENTED static void enter(void *arg, void *value)
+{
+    wf_coro *coro = arg;
+    wf_worker *self = value;
+    wf_fiber_arrive(coro->stack->sanitizer);
+    commit(self);
+    for (;;) {
+        wf_coro_run(coro);
+        self = wf_worker_self();
+        wf_coro *next = succeed(self, coro);
+        if (next == NULL || next->stack != NULL)
+            break;
+        /* The stack changes hands: nothing of the old coroutine is left on it above this frame. */
+        next->stack = coro->stack;
+        coro->stack = NULL;
+        wf_coro_retire(self, coro);
+        coro = next;
+    }
+    leave_for_good(self, coro);
 }
 
 void wf_dispatch(wf_worker *self, wf_coro *coro)
 {
     self->leave = WF_LEAVE_NONE;
     dispatch(self, coro);
-    switch_stacks(self, NULL, coro, false);
+    switch_stacks(self, NULL, coro);
 }

@@ -193,8 +193,8 @@ wf_coro *wf_queue_next(wf_worker *self);
 wf_coro *wf_queue_next_locked(wf_worker *self, wf_coro *taken);
 
 /* As wf_queue_next, for a coroutine that has ended: one that has not run yet may be returned without a stack, when it can take
- * over the one of `ended`. */
-wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended);
+ * over the one of `ended`. `taken`: as wf_queue_next_locked. */
+wf_coro *wf_queue_next_for(wf_worker *self, const wf_coro *ended, wf_coro *taken);
 
 /* Look at the event source, the timers, the shared queue and the other workers, for as long as spinning pays. The one it returns
  * has a stack. */
@@ -237,9 +237,6 @@ void wf_worker_send(wf_worker *target, wf_message *message);
 void wf_leave_to_yield(wf_coro *coro);
 void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_biased *lock);
 
-/* Leave a coroutine that has ended. Returns the next one when that is to run on this very stack, else not at all. */
-wf_coro *wf_leave_for_good(wf_coro *coro);
-
 /* From the worker's own stack: run `coro`, which has a stack. Returns when nothing is runnable here. */
 void wf_dispatch(wf_worker *self, wf_coro *coro);
 
@@ -279,8 +276,8 @@ int wf_runtime_ensure(void);
 void wf_runtime_count_spawned(wf_worker *worker, int n);
 void wf_runtime_count_finished(wf_worker *worker);
 
-/* Body and end of every coroutine; entered through the first switch to its stack. */
-void wf_coro_main(wf_coro *self);
+/* Body and end of a coroutine, on its stack. */
+void wf_coro_run(wf_coro *self);
 
 /* After the last instruction of a coroutine, on whatever stack comes next: recycle its stack, drop its own reference. */
 void wf_coro_retire(wf_worker *self, wf_coro *coro);
