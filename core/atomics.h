@@ -58,6 +58,13 @@
 
 #define wf_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 
+/* A full fence between a successful read-modify-write before it and what comes after. On x86-64 the former is one itself. */
+#if defined(__x86_64__)
+#define wf_fence_after_rmw() atomic_signal_fence(memory_order_seq_cst)
+#else
+#define wf_fence_after_rmw() wf_fence_seq_cst()
+#endif
+
 /* A plain (non-atomic) access that a protocol orders; the model checker looks for races on it. */
 #define wf_plain_read(p) (*(p))
 #define wf_plain_write(p, v) ((void)(*(p) = (v)))

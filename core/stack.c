@@ -520,11 +520,10 @@ static void make_unknown(wf_stack_cache *cache)
 
 static void count_live(wf_stack_cache *cache, int change)
 {
-    /* relaxed: counters, by which nothing is published. */
     if (cache == NULL)
-        wf_fetch_add_relaxed(&live_elsewhere, change);
+        wf_fetch_add_relaxed(&live_elsewhere, change); /* relaxed: a counter, by which nothing is published */
     else
-        wf_store_relaxed(&cache->live, wf_load_relaxed(&cache->live) + change); /* only the owner writes it */
+        wf_stack_count_live(cache, change);
 }
 
 static uint32_t cache_limit(int stack_class)
@@ -548,19 +547,13 @@ static void spill(wf_stack_cache *cache, int stack_class, uint32_t keep)
     put_into_pool(leaving, count);
 }
 
-wf_stack *wf_stack_new(wf_stack_cache *cache, int stack_class)
+wf_stack *wf_stack_new_slowly(wf_stack_cache *cache, int stack_class)
 {
-    wf_stack *stack = cache == NULL ? NULL : cache->free[stack_class];
-    if (stack != NULL) {
-        cache->free[stack_class] = stack->next;
-        cache->count[stack_class]--;
-    } else {
-        if (cache != NULL && !cache->known)
-            make_known(cache);
-        stack = take_from_pool(stack_class);
-        if (stack == NULL)
-            return NULL;
-    }
+    if (cache != NULL && !cache->known)
+        make_known(cache);
+    wf_stack *stack = take_from_pool(stack_class);
+    if (stack == NULL)
+        return NULL;
     stack->used = true;
     count_live(cache, 1);
     return stack;
@@ -595,7 +588,7 @@ static void wipe_used(wf_stack *stack)
     stack->used = false;
 }
 
-void wf_stack_free(wf_stack_cache *cache, wf_stack *stack, bool wipe)
+void wf_stack_free_slowly(wf_stack_cache *cache, wf_stack *stack, bool wipe)
 {
     if (wipe && stack->used)
         wipe_used(stack);
@@ -609,8 +602,9 @@ void wf_stack_free(wf_stack_cache *cache, wf_stack *stack, bool wipe)
     int stack_class = stack->stack_class;
     stack->next = cache->free[stack_class];
     cache->free[stack_class] = stack;
-    if (++cache->count[stack_class] >= cache_limit(stack_class))
-        spill(cache, stack_class, cache_limit(stack_class) / 2);
+    cache->limit[stack_class] = cache_limit(stack_class);
+    if (++cache->count[stack_class] >= cache->limit[stack_class])
+        spill(cache, stack_class, cache->limit[stack_class] / 2);
 }
 
 void wf_stack_cache_flush(wf_stack_cache *cache)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/atomics.h"
+#include "core/compiler.h"
 #include "core/list.h"
 
 /* 16 KiB … 8 MiB in powers of two. */
@@ -58,6 +59,7 @@ typedef struct wf_stack_cache {
     /* owner: */
     wf_stack *free[WF_STACK_CLASSES];
     uint32_t count[WF_STACK_CLASSES];
+    uint32_t limit[WF_STACK_CLASSES]; /* of count; 0 until the first one was freed */
     bool known; /* on the list of all caches */
     /* owner writes, anybody reads: */
     _Atomic(int64_t) live; /* handed out by this cache less those taken back; negative when others' stacks end here */
@@ -79,11 +81,41 @@ int wf_stack_init(enum wf_stack_guard guard);
 /* The kind in use, for WEFT_PRINT_CONFIG. AUTO: not chosen yet. */
 enum wf_stack_guard wf_stack_guard_in_use(void);
 
+WF_INLINE void wf_stack_count_live(wf_stack_cache *cache, int change)
+{
+    /* relaxed: a counter, by which nothing is published; only the owner writes it. */
+    wf_store_relaxed(&cache->live, wf_load_relaxed(&cache->live) + change);
+}
+
+wf_stack *wf_stack_new_slowly(wf_stack_cache *cache, int stack_class);
+void wf_stack_free_slowly(wf_stack_cache *cache, wf_stack *stack, bool wipe);
+
 /* A guarded stack from the cache, the pool or a new slab. `cache` may be NULL. NULL: no memory, or no more guards. */
-wf_stack *wf_stack_new(wf_stack_cache *cache, int stack_class);
+WF_INLINE wf_stack *wf_stack_new(wf_stack_cache *cache, int stack_class)
+{
+    wf_stack *stack = cache == NULL ? NULL : cache->free[stack_class];
+    if (wf_unlikely(stack == NULL))
+        return wf_stack_new_slowly(cache, stack_class);
+    cache->free[stack_class] = stack->next;
+    cache->count[stack_class]--;
+    stack->used = true;
+    wf_stack_count_live(cache, 1);
+    return stack;
+}
 
 /* Hand it back; nothing may run on it any more. `wipe` zeroes what was used first (.secret). */
-void wf_stack_free(wf_stack_cache *cache, wf_stack *stack, bool wipe);
+WF_INLINE void wf_stack_free(wf_stack_cache *cache, wf_stack *stack, bool wipe)
+{
+    int stack_class = stack->stack_class;
+    if (wf_unlikely(wipe || cache == NULL || cache->count[stack_class] + 1 >= cache->limit[stack_class])) {
+        wf_stack_free_slowly(cache, stack, wipe);
+        return;
+    }
+    stack->next = cache->free[stack_class];
+    cache->free[stack_class] = stack;
+    cache->count[stack_class]++;
+    wf_stack_count_live(cache, -1);
+}
 
 /* Everything the cache holds goes to the pool (a worker ends, or memory is short). Owner only. */
 void wf_stack_cache_flush(wf_stack_cache *cache);

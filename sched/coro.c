@@ -1,12 +1,7 @@
 /* Control blocks and handles.
  *
  * One range of address space holds all blocks. It is reserved once and made accessible a chunk at a time; blocks are never
- * unmapped. Free ones lie in caches of the workers, and behind those in one locked pool.
- *
- * wf_coro.life: bits 0–11 references by handles (spawn, weft_ref), bits 12–27 holds by whoever works on the block (the coroutine
- * itself until it is retired, a call that was given a handle while it runs), bits 28–63 generation. A block is freed when the
- * low 28 bits reach zero: the generation grows by one, which makes all its handles stale. A handle is stale for weft_join and
- * its kin as soon as its references are gone; for the other calls as long as somebody still holds the block it is not.
+ * unmapped. Free ones lie in caches of the workers, and behind those in one locked pool. The life word is in sched/life.h.
  */
 #include "sched/coro.h"
 
@@ -16,32 +11,18 @@
 #include <sys/mman.h>
 
 #include "core/alloc.h"
+#include "sched/joiners.h"
+#include "sched/life.h"
 #include "sched/state.h"
 #include "sched/worker.h"
 
-enum {
-    HANDLE_BITS = 28,
-    UNIT = 64, /* a handle counts in units of 64 bytes */
-};
-
-#define LOW_MASK ((UINT64_C(1) << HANDLE_BITS) - 1)
-#define ONE_HOLD (UINT64_C(1) << 12)
-#define REFS_MASK (ONE_HOLD - 1)
-#define HOLDS_MASK (LOW_MASK & ~REFS_MASK)
-#define USED_UP (UINT64_MAX >> HANDLE_BITS) /* the generation of a block that is not used any more: no id may recur */
+#define USED_UP (UINT64_MAX >> WF_LIFE_HANDLE_BITS) /* the generation of a block that is not used any more: no id may recur */
 
 #define SPACE_MAX (UINT64_C(8) << 30)  /* 44 million blocks; within the 16 GiB that 28 bits of 64 bytes can name */
 #define SPACE_MIN (UINT64_C(64) << 20) /* where address space is limited (RLIMIT_AS): 349 thousand */
 #define CHUNK (UINT64_C(192) << 10)    /* 1024 blocks, a multiple of the page size */
 
-static struct {
-    char *base;
-    uint64_t size;            /* reserved */
-    _Atomic(uint64_t) extent; /* accessible and handed out so far; grows under the lock */
-    wf_lock lock;
-    wf_coro *free; /* by link */
-} space;
-
+struct wf_coro_space wf_coro_space;
 static pthread_once_t space_once = PTHREAD_ONCE_INIT;
 
 static void reserve(void)
@@ -50,8 +31,8 @@ static void reserve(void)
         void *base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base != MAP_FAILED) {
             madvise(base, size, MADV_NOHUGEPAGE);
-            space.base = base;
-            space.size = size;
+            wf_coro_space.base = base;
+            wf_coro_space.size = size;
             return;
         }
     }
@@ -62,27 +43,27 @@ int wf_coro_space_init(void)
     int saved = errno;
     pthread_once(&space_once, reserve);
     errno = saved;
-    return space.base != NULL ? 0 : -ENOMEM;
+    return wf_coro_space.base != NULL ? 0 : -ENOMEM;
 }
 
 /* Make another chunk accessible and put its blocks on the free list. The lock is held. */
 static bool grow(void)
 {
-    uint64_t extent = wf_load_relaxed(&space.extent); /* relaxed: under the lock */
-    if (extent + CHUNK > space.size)
+    uint64_t extent = wf_load_relaxed(&wf_coro_space.extent); /* relaxed: under the lock */
+    if (extent + CHUNK > wf_coro_space.size)
         return false;
     int saved = errno;
-    int failed = mprotect(space.base + extent, CHUNK, PROT_READ | PROT_WRITE);
+    int failed = mprotect(wf_coro_space.base + extent, CHUNK, PROT_READ | PROT_WRITE);
     errno = saved;
     if (failed)
         return false;
     for (uint64_t at = CHUNK; at >= sizeof(wf_coro); at -= sizeof(wf_coro)) {
-        wf_coro *coro = (wf_coro *)(void *)(space.base + extent + at - sizeof(wf_coro));
-        coro->link = space.free;
-        space.free = coro;
+        wf_coro *coro = (wf_coro *)(void *)(wf_coro_space.base + extent + at - sizeof(wf_coro));
+        coro->link = wf_coro_space.free;
+        wf_coro_space.free = coro;
     }
     /* ORDER(extent): pairs with wf_coro_from_handle and wf_coro_each: what lies below it is accessible. */
-    wf_store_release(&space.extent, extent + CHUNK);
+    wf_store_release(&wf_coro_space.extent, extent + CHUNK);
     return true;
 }
 
@@ -90,34 +71,34 @@ static bool grow(void)
 static uint32_t pool_take(wf_coro **list, uint32_t count)
 {
     uint32_t taken = 0;
-    wf_lock_take(&space.lock);
-    while (taken < count && (space.free != NULL || (taken == 0 && grow()))) {
-        wf_coro *coro = space.free;
-        space.free = coro->link;
+    wf_lock_take(&wf_coro_space.lock);
+    while (taken < count && (wf_coro_space.free != NULL || (taken == 0 && grow()))) {
+        wf_coro *coro = wf_coro_space.free;
+        wf_coro_space.free = coro->link;
         coro->link = *list;
         *list = coro;
         taken++;
     }
-    wf_unlock(&space.lock);
+    wf_unlock(&wf_coro_space.lock);
     return taken;
 }
 
 static void pool_put(wf_coro **list, uint32_t count)
 {
-    wf_lock_take(&space.lock);
+    wf_lock_take(&wf_coro_space.lock);
     while (count-- > 0) {
         wf_coro *coro = *list;
         *list = coro->link;
-        coro->link = space.free;
-        space.free = coro;
+        coro->link = wf_coro_space.free;
+        wf_coro_space.free = coro;
     }
-    wf_unlock(&space.lock);
+    wf_unlock(&wf_coro_space.lock);
 }
 
-void wf_coro_init(wf_coro *coro)
+void wf_coro_init(wf_coro *coro, unsigned refs)
 {
     uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: nobody else has it */
-    uint64_t generation = wf_load_relaxed(&coro->life) >> HANDLE_BITS;        /* relaxed: as above */
+    uint64_t generation = wf_load_relaxed(&coro->life) >> WF_LIFE_HANDLE_BITS;        /* relaxed: as above */
     coro->sp = NULL;
     coro->link = NULL;
     coro->stack = NULL;
@@ -138,13 +119,13 @@ void wf_coro_init(wf_coro *coro)
     wf_store_relaxed(&coro->wait_kind, WF_WAIT_NONE);
     wf_store_relaxed(&coro->deadline, WEFT_NEVER);
     wf_store_relaxed(&coro->op, 0);
-    wf_store_relaxed(&coro->joiners, 0);
+    wf_store_release(&coro->joiners, 0); /* ORDER(joiners): open; pairs with wf_joiners_lock. */
     wf_store_relaxed(&coro->state, wf_state_make(ticket, WF_PHASE_NEW));
     /* ORDER(life): pairs with wf_coro_from_handle. */
-    wf_store_release(&coro->life, (generation == 0 ? 1 : generation) << HANDLE_BITS | ONE_HOLD);
+    wf_store_release(&coro->life, (generation == 0 ? 1 : generation) << WF_LIFE_HANDLE_BITS | WF_LIFE_HOLD | refs);
 }
 
-wf_coro *wf_coro_new(wf_worker *worker)
+wf_coro *wf_coro_new(wf_worker *worker, unsigned refs)
 {
     wf_coro *coro = NULL;
     if (worker == NULL) {
@@ -159,7 +140,7 @@ wf_coro *wf_coro_new(wf_worker *worker)
         worker->blocks = coro->link;
         worker->blocks_count--;
     }
-    wf_coro_init(coro);
+    wf_coro_init(coro, refs);
     return coro;
 }
 
@@ -169,19 +150,25 @@ static void free_extra(wf_coro_extra *extra)
     wf_free(extra);
 }
 
-void wf_coro_free(wf_worker *worker, wf_coro *coro)
+/* A coroutine that has ended has closed its joiners. One that never came to be has to: with a stale handle anybody may have them
+ * locked. */
+static WF_SLOW void close_joiners(wf_coro *coro)
 {
-    if (coro->extra != NULL)
+    if (wf_joiners_lock(coro))
+        wf_joiners_unlock(coro, WF_JOINERS_CLOSED);
+}
+
+void wf_coro_recycle(wf_worker *worker, wf_coro *coro)
+{
+    if (wf_unlikely(coro->extra != NULL))
         free_extra(coro->extra);
     coro->extra = NULL;
-    uint64_t ticket =
-        wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: nobody waits for it any more */
-    wf_store_relaxed(&coro->state,
-                     wf_state_make(ticket + 1, WF_PHASE_FREE));        /* relaxed: late wakers compare the ticket */
-    uint64_t generation = wf_load_relaxed(&coro->life) >> HANDLE_BITS; /* relaxed: nobody else changes it now */
-    /* ORDER(life): pairs with wf_coro_from_handle. */
-    wf_store_release(&coro->life, (generation + 1) << HANDLE_BITS);
-    if (generation + 1 == USED_UP)
+    if (wf_unlikely(wf_load_relaxed(&coro->joiners) != WF_JOINERS_CLOSED)) /* relaxed: we closed it, or nobody did */
+        close_joiners(coro);
+    /* relaxed, both: nobody waits for it any more, and late wakers compare the ticket. */
+    uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT;
+    wf_store_relaxed(&coro->state, wf_state_make(ticket + 1, WF_PHASE_FREE));
+    if (wf_unlikely(wf_life_generation(wf_load_relaxed(&coro->life)) == USED_UP)) /* relaxed: nobody else changes it now */
         return; /* a loop that spawns and joins needs some hours for that: 192 bytes are lost */
     if (worker == NULL) {
         coro->link = NULL;
@@ -190,10 +177,18 @@ void wf_coro_free(wf_worker *worker, wf_coro *coro)
     }
     coro->link = worker->blocks;
     worker->blocks = coro;
-    if (++worker->blocks_count >= WF_BLOCK_CACHE) {
+    if (wf_unlikely(++worker->blocks_count >= WF_BLOCK_CACHE)) {
         pool_put(&worker->blocks, WF_BLOCK_CACHE / 2);
         worker->blocks_count -= WF_BLOCK_CACHE / 2;
     }
+}
+
+void wf_coro_free(wf_worker *worker, wf_coro *coro)
+{
+    uint64_t generation = wf_life_generation(wf_load_relaxed(&coro->life)); /* relaxed: nobody else changes it now */
+    /* ORDER(life): pairs with wf_coro_from_handle. */
+    wf_store_release(&coro->life, (generation + 1) << WF_LIFE_HANDLE_BITS);
+    wf_coro_recycle(worker, coro);
 }
 
 void wf_coro_cache_flush(wf_worker *worker)
@@ -213,58 +208,43 @@ wf_coro_extra *wf_coro_extra_get(wf_coro *coro)
 
 weft_t *wf_coro_handle(const wf_coro *coro)
 {
-    uint64_t offset = (uint64_t)((const char *)coro - space.base) / UNIT;
+    uint64_t offset = (uint64_t)((const char *)coro - wf_coro_space.base) / WF_LIFE_UNIT;
     uint64_t generation =
-        wf_load_relaxed(&((wf_coro *)(uintptr_t)coro)->life) >> HANDLE_BITS; /* relaxed: fixed while it lives */
-    return (weft_t *)(uintptr_t)(generation << HANDLE_BITS | offset);
-}
-
-/* The block that a handle names, whatever has become of it; NULL when it names none. */
-static wf_coro *block_of(const weft_t *handle)
-{
-    uint64_t offset = ((uint64_t)(uintptr_t)handle & LOW_MASK) * UNIT;
-    /* ORDER(extent): pairs with grow. */
-    if (handle == NULL || offset >= wf_load_acquire(&space.extent) || offset % sizeof(wf_coro) != 0)
-        return NULL;
-    return (wf_coro *)(void *)(space.base + offset);
-}
-
-static bool same_generation(const weft_t *handle, uint64_t life)
-{
-    return (uint64_t)(uintptr_t)handle >> HANDLE_BITS == life >> HANDLE_BITS;
+        wf_load_relaxed(&((wf_coro *)(uintptr_t)coro)->life) >> WF_LIFE_HANDLE_BITS; /* relaxed: fixed while it lives */
+    return (weft_t *)(uintptr_t)(generation << WF_LIFE_HANDLE_BITS | offset);
 }
 
 wf_coro *wf_coro_from_handle(const weft_t *handle)
 {
-    wf_coro *coro = block_of(handle);
+    wf_coro *coro = wf_life_block(handle);
     if (coro == NULL)
         return NULL;
     /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
-    return same_generation(handle, life) && (life & LOW_MASK) != 0 ? coro : NULL;
+    return wf_life_is_named(handle, life) && (life & WF_LIFE_LOW) != 0 ? coro : NULL;
 }
 
 bool wf_coro_is_joinable(const weft_t *handle)
 {
-    wf_coro *coro = block_of(handle);
+    wf_coro *coro = wf_life_block(handle);
     if (coro == NULL)
         return false;
     /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
-    return same_generation(handle, life) && (life & REFS_MASK) != 0;
+    return wf_life_is_named(handle, life) && (life & WF_LIFE_REFS) != 0;
 }
 
 /* Add `step` (a reference or a hold) to the life of the block that `handle` names, unless it is stale (nothing under `alive` is
  * left) or its field, under `mask`, is full. */
 static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask, uint64_t alive)
 {
-    wf_coro *coro = block_of(handle);
+    wf_coro *coro = wf_life_block(handle);
     if (coro == NULL)
         return NULL;
     /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
     do {
-        if (!same_generation(handle, life) || (life & alive) == 0 || (life & mask) == mask)
+        if (!wf_life_is_named(handle, life) || (life & alive) == 0 || (life & mask) == mask)
             return NULL;
         /* ORDER(life): as above. */
     } while (!wf_cas_acq_rel(&coro->life, &life, life + step));
@@ -273,44 +253,39 @@ static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask, uint64_t
 
 wf_coro *wf_coro_hold(const weft_t *handle)
 {
-    return add(handle, ONE_HOLD, HOLDS_MASK, LOW_MASK);
+    return add(handle, WF_LIFE_HOLD, WF_LIFE_HOLDS, WF_LIFE_LOW);
 }
 
 wf_coro *wf_coro_hold_joinable(const weft_t *handle)
 {
-    return add(handle, ONE_HOLD, HOLDS_MASK, REFS_MASK);
+    return add(handle, WF_LIFE_HOLD, WF_LIFE_HOLDS, WF_LIFE_REFS);
 }
 
 void wf_coro_release(wf_worker *worker, wf_coro *coro)
 {
     /* ORDER(life): pairs with the others' release: the last one frees. */
-    if ((wf_fetch_sub_acq_rel(&coro->life, ONE_HOLD) & LOW_MASK) == ONE_HOLD)
+    if ((wf_fetch_sub_acq_rel(&coro->life, WF_LIFE_HOLD) & WF_LIFE_LOW) == WF_LIFE_HOLD)
         wf_coro_free(worker, coro);
 }
 
 wf_coro *wf_coro_ref(const weft_t *handle)
 {
-    return add(handle, 1, REFS_MASK, LOW_MASK);
-}
-
-void wf_coro_first_ref(wf_coro *coro)
-{
-    wf_fetch_add_relaxed(&coro->life, 1); /* relaxed: nobody else knows it yet */
+    return add(handle, 1, WF_LIFE_REFS, WF_LIFE_LOW);
 }
 
 bool wf_coro_unref(wf_worker *worker, const weft_t *handle)
 {
-    wf_coro *coro = block_of(handle);
+    wf_coro *coro = wf_life_block(handle);
     if (coro == NULL)
         return false;
     /* ORDER(life): pairs with the others' release: the last one frees. */
     uint64_t life = wf_load_acquire(&coro->life);
     do {
-        if (!same_generation(handle, life) || (life & REFS_MASK) == 0)
+        if (!wf_life_is_named(handle, life) || (life & WF_LIFE_REFS) == 0)
             return false;
         /* ORDER(life): as above. */
     } while (!wf_cas_acq_rel(&coro->life, &life, life - 1));
-    if ((life & LOW_MASK) == 1)
+    if ((life & WF_LIFE_LOW) == 1)
         wf_coro_free(worker, coro);
     return true;
 }
@@ -318,42 +293,43 @@ bool wf_coro_unref(wf_worker *worker, const weft_t *handle)
 void wf_coro_each(void (*visit)(wf_coro *coro, void *arg), void *arg)
 {
     /* ORDER(extent): pairs with grow. */
-    uint64_t extent = wf_load_acquire(&space.extent);
+    uint64_t extent = wf_load_acquire(&wf_coro_space.extent);
     for (uint64_t offset = 0; offset < extent; offset += sizeof(wf_coro)) {
-        wf_coro *coro = (wf_coro *)(void *)(space.base + offset);
+        wf_coro *coro = (wf_coro *)(void *)(wf_coro_space.base + offset);
         /* ORDER(life): pairs with wf_coro_init. A block that was never used has life 0. */
-        if ((wf_load_acquire(&coro->life) & LOW_MASK) != 0)
+        if ((wf_load_acquire(&coro->life) & WF_LIFE_LOW) != 0)
             visit(coro, arg);
     }
 }
 
 void wf_coro_fork_lock(void)
 {
-    wf_lock_take(&space.lock);
+    wf_lock_take(&wf_coro_space.lock);
 }
 
 void wf_coro_fork_unlock(void)
 {
-    wf_unlock(&space.lock);
+    wf_unlock(&wf_coro_space.lock);
 }
 
 void wf_coro_forget_all(void)
 {
     /* relaxed, all of it: there is one thread. */
-    uint64_t extent = wf_load_relaxed(&space.extent);
-    space.free = NULL;
+    uint64_t extent = wf_load_relaxed(&wf_coro_space.extent);
+    wf_coro_space.free = NULL;
     for (uint64_t offset = 0; offset < extent; offset += sizeof(wf_coro)) {
-        wf_coro *coro = (wf_coro *)(void *)(space.base + offset);
+        wf_coro *coro = (wf_coro *)(void *)(wf_coro_space.base + offset);
         uint64_t life = wf_load_relaxed(&coro->life);
         coro->extra = NULL;
-        if ((life & LOW_MASK) != 0) {
-            life = ((life >> HANDLE_BITS) + 1) << HANDLE_BITS;
+        wf_store_relaxed(&coro->joiners, WF_JOINERS_CLOSED);
+        if ((life & WF_LIFE_LOW) != 0) {
+            life = ((life >> WF_LIFE_HANDLE_BITS) + 1) << WF_LIFE_HANDLE_BITS;
             wf_store_relaxed(&coro->life, life);
         }
-        if (life >> HANDLE_BITS == USED_UP)
+        if (life >> WF_LIFE_HANDLE_BITS == USED_UP)
             continue;
-        coro->link = space.free;
-        space.free = coro;
+        coro->link = wf_coro_space.free;
+        wf_coro_space.free = coro;
     }
 }
 

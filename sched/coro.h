@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "core/atomics.h"
+#include "core/compiler.h"
 #include "core/list.h"
 #include "core/lock.h"
 #include "core/wheel.h"
@@ -38,6 +39,7 @@ enum {
     WF_CORO_FPENV = 1 << 3,   /* keeps mxcsr/x87 (FPCR) control words of its own */
     WF_CORO_STARTED = 1 << 4, /* the body was called, so the cleanup of the argument is the entry's business */
     WF_CORO_TIMED = 1 << 5,   /* its timer was filed at least once, in the wheel of timer_worker */
+    WF_CORO_GONE = 1 << 6,    /* ended, and nobody can name it any more: the block is recycled as soon as it is left */
 };
 
 /* What a waiting coroutine waits for; shown by weft_dump. */
@@ -69,7 +71,7 @@ typedef struct wf_coro {
     };
     struct wf_coro *link;    /* next in whatever queue holds it: shared queue, inbox, batch, free list */
     weft_fn *fn;             /* body */
-    void *arg;               /* its argument; from DONE on its result */
+    _Atomic(void *) arg;     /* its argument; from DONE on its result */
     struct wf_stack *stack;  /* NULL until the first run and after the end */
     int32_t wake_value;      /* by whoever won the claim, before it is queued: what the wait returns */
     int32_t error;           /* weft_set_error */
@@ -94,8 +96,8 @@ typedef struct wf_coro {
     uint8_t pins;                    /* depth of weft_pin */
     uint16_t timer_worker;           /* owner: whose wheel holds the timer, valid with WF_CORO_TIMED */
     _Atomic(uint32_t) wait_since_ms; /* coarse clock of the worker when it suspended */
-    _Atomic(uint64_t) life;          /* generation, alive, references; see coro.c */
-    _Atomic(uintptr_t) joiners;      /* list of waiting joiners, with its own lock and closed bits; see join.c */
+    _Atomic(uint64_t) life;          /* generation, alive, references; see life.h */
+    _Atomic(uintptr_t) joiners;      /* waiting joiners, with their own lock; see joiners.h */
     struct weft_timeout *timeouts;   /* innermost first; owner */
     struct wf_coro_extra *extra;     /* NULL until needed; owner */
 } wf_coro;
@@ -117,10 +119,11 @@ typedef struct wf_coro_extra {
 /* ---- blocks and handles (coro.c) ---- */
 
 int wf_coro_space_init(void);                   /* reserve the address range; once per process. -ENOMEM */
-void wf_coro_init(wf_coro *coro);               /* everything but the ticket and the generation starts from zero */
-wf_coro *wf_coro_new(struct wf_worker *worker); /* phase NEW, one hold (its own), no reference; worker may be NULL */
+void wf_coro_init(wf_coro *coro, unsigned refs); /* everything but the ticket and the generation starts from zero */
+wf_coro *wf_coro_new(struct wf_worker *worker, unsigned refs); /* phase NEW, one hold (its own); worker may be NULL */
 void wf_coro_cache_flush(struct wf_worker *worker);         /* a worker ends: its free blocks go to the pool */
 void wf_coro_free(struct wf_worker *worker, wf_coro *coro); /* bump the generation and recycle */
+void wf_coro_recycle(struct wf_worker *worker, wf_coro *coro); /* its handles are stale already */
 wf_coro_extra *wf_coro_extra_get(wf_coro *coro);            /* allocate on first use; NULL: no memory */
 
 weft_t *wf_coro_handle(const wf_coro *coro);
@@ -138,7 +141,6 @@ bool wf_coro_is_joinable(const weft_t *handle);
 
 /* References by handles: what weft_ref takes and weft_join and weft_unref give back. */
 wf_coro *wf_coro_ref(const weft_t *handle);                         /* NULL: stale, or 4,095 references */
-void wf_coro_first_ref(wf_coro *coro);                              /* by the spawn */
 bool wf_coro_unref(struct wf_worker *worker, const weft_t *handle); /* false: stale, nothing was given back */
 
 /* Walk every block that was ever handed out, for dump, killall at stop and the debugger. The callback sees blocks of any

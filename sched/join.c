@@ -1,15 +1,17 @@
 /* Joining: waiting for the end of coroutines.
  *
- * wf_coro.joiners is one word: bit 0 a spin lock, bit 1 "closed": the coroutine is DONE, above them the first node of a ring of
- * waiters. A waiter of one target is its own wait_node (64-byte aligned, ticket in wait_data[0]); a waiter of many has an
- * any_node per target (at 8 modulo 16). Both are woken by ticket, so a waiter need not hold any lock while it suspends.
+ * wf_coro.joiners (sched/joiners.h) is a lock and a ring of waiters. A waiter of one target is its own wait_node (64-byte aligned); a
+ * waiter of many has an any_node per target (at 8 modulo 16), and is woken by ticket.
  *
- *   wait     lock; closed? -> it has ended. Else link, unlock, suspend by ticket
- *   end      result, DONE (release); lock; unlink and wake every waiter by its ticket; closed (release)
- *   give up  (deadline, kill) lock; closed -> it has ended after all, and unlinked us; else unlink, unlock
+ *   join     lock; closed? it has ended. The handle still names it? Link, and suspend; the commit step unlocks
+ *   end      result, DONE (release); lock; take every waiter off the ring and claim it. One that joins gets the result, and the end
+ *            takes its reference: it never looks at the block again. Closed
+ *   give up  (deadline, kill) lock; closed, or taken off: it has ended after all; else unlink, unlock
  *
- * No wake-up is lost: a waiter that is on the ring when the end takes the lock is woken, also when it has not committed its wait
- * yet (NOTIFIED, sched/state.h); one that comes later sees closed.
+ * No wake-up is lost: a waiter is on the ring and WAITING before it lets go of the lock; one that comes after the end sees closed.
+ * No block is recycled under a joiner: as long as it has not been claimed its target has not got past the lock, and afterwards
+ * it needs the target no more. What is read before the lock is held, from a block that may be a stranger's by then, is looked
+ * at again under the lock or decided by a compare-and-swap on the life word.
  *
  * The model is tests/model/model_join.c.
  */
@@ -17,14 +19,20 @@
 #include <sched.h>
 
 #include "core/alloc.h"
+#include "sched/joiners.h"
+#include "sched/life.h"
+#include "sched/ready.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
 
-#define LOCKED ((uintptr_t)1)
-#define CLOSED ((uintptr_t)2)
-
 enum { SPINS_BEFORE_YIELD = 200 };
+
+/* wait_data of a waiter of one target */
+enum {
+    AT_TAKES = 0, /* whether it joins: its reference goes, and it wants the result */
+    AT_RESULT = 1
+};
 
 typedef struct any_node {
     wf_coro *waiter;
@@ -36,16 +44,15 @@ static_assert(offsetof(any_node, node) % 16 == 8, "told from a wait_node by its 
 
 /* ---- the word ---- */
 
-/* Take the lock. False: the target has ended, and the lock is not taken. */
-static bool lock_open(wf_coro *target)
+WF_SLOW bool wf_joiners_lock_contended(wf_coro *target)
 {
-    /* ORDER(joiners): pairs with unlock and close_joiners: the ring; and once closed, the result. */
+    /* ORDER(joiners): pairs with wf_joiners_unlock: the ring; and once closed, the result. */
     uintptr_t word = wf_load_acquire(&target->joiners);
     for (int spins = 0;;) {
-        if (word & CLOSED)
+        if (word & WF_JOINERS_CLOSED)
             return false;
         /* ORDER(joiners): as above. */
-        if (!(word & LOCKED) && wf_cas_acquire(&target->joiners, &word, word | LOCKED))
+        if (!(word & WF_JOINERS_LOCKED) && wf_cas_acq_rel(&target->joiners, &word, word | WF_JOINERS_LOCKED))
             return true;
         if (++spins % SPINS_BEFORE_YIELD == 0)
             sched_yield(); /* its holder may have been preempted */
@@ -54,76 +61,77 @@ static bool lock_open(wf_coro *target)
     }
 }
 
-/* The lock is held. */
-static wf_list *first_of(wf_coro *target)
+/* The lock is held. Returns the word to unlock with. */
+static inline uintptr_t link_node(wf_coro *target, wf_list *node)
 {
-    return (wf_list *)(wf_load_relaxed(&target->joiners) & ~(LOCKED | CLOSED)); /* relaxed: under the lock */
-}
-
-static void unlock(wf_coro *target, wf_list *first)
-{
-    wf_store_release(&target->joiners, (uintptr_t)first); /* ORDER(joiners): pairs with lock_open. */
-}
-
-static bool link_node(wf_coro *target, wf_list *node)
-{
-    if (!lock_open(target))
-        return false;
-    wf_list *first = first_of(target);
+    wf_list *first = wf_joiners_first(target);
     if (first == NULL)
         wf_list_init(node);
     else
         wf_list_insert_before(first, node);
-    unlock(target, first != NULL ? first : node);
-    return true;
+    return (uintptr_t)(first != NULL ? first : node);
 }
 
-/* Take a node off. False: the target has ended meanwhile, and took it off. */
+/* Take a node off. False: the target has ended meanwhile, and took it off. Then the block may belong to the next coroutine by now,
+ * and have been locked here as such. */
 static bool unlink_node(wf_coro *target, wf_list *node)
 {
-    if (!lock_open(target))
+    if (!wf_joiners_lock(target))
         return false;
-    wf_list *first = first_of(target);
-    if (first == node)
-        first = node->next == node ? NULL : node->next;
-    wf_list_remove(node);
-    unlock(target, first);
-    return true;
+    wf_list *first = wf_joiners_first(target);
+    bool linked = first == node || wf_list_is_linked(node);
+    if (linked) {
+        if (first == node)
+            first = node->next == node ? NULL : node->next;
+        wf_list_remove(node);
+    }
+    wf_joiners_unlock(target, (uintptr_t)first);
+    return linked;
 }
 
-static void wake_node(wf_list *node)
+/* ---- the end ---- */
+
+/* A waiter of this coroutine alone, which is off the ring. The lock is held. */
+static inline void tell(wf_coro *self, wf_coro *waiter)
 {
-    if ((uintptr_t)node % WF_CACHE_LINE == 0) {
-        wf_coro *waiter = wf_container_of(node, wf_coro, wait_node);
-        uint64_t ticket = wf_plain_read(&waiter->wait_data[0]);
-        if (wf_state_wake(waiter, ticket) == WF_WAKE_QUEUE)
-            wf_ready(waiter, 0);
-    } else {
-        any_node *any = wf_container_of(node, any_node, node);
-        wf_coro *waiter = wf_plain_read(&any->waiter);
-        if (wf_state_wake(waiter, any->ticket) == WF_WAKE_QUEUE)
-            wf_ready(waiter, 0);
+    if (wf_unlikely(!wf_state_claim(waiter)))
+        return; /* a kill or a deadline was faster */
+    int result = 0;
+    if (wf_likely(wf_plain_read(&waiter->wait_data[AT_TAKES]))) {
+        enum wf_life_taken taken = wf_life_take_ref(self);
+        if (taken == WF_LIFE_LAST)
+            self->flags |= WF_CORO_GONE;
+        result = taken == WF_LIFE_STALE ? -ESRCH : 0;
+        wf_plain_write(&waiter->wait_data[AT_RESULT], (uintptr_t)wf_load_relaxed(&self->arg)); /* relaxed: our own */
     }
+    waiter->wake_value = result;
+    wf_ready_put_next(wf_worker_self(), waiter);
+}
+
+static void tell_any(any_node *any)
+{
+    wf_coro *waiter = wf_plain_read(&any->waiter);
+    if (wf_state_wake(waiter, any->ticket) == WF_WAKE_QUEUE)
+        wf_ready(waiter, 0);
 }
 
 void wf_join_publish(wf_coro *self)
 {
     wf_state_done(self);
-    uintptr_t none = 0;
-    /* ORDER(joiners): publishes the result; pairs with lock_open. */
-    if (wf_cas_release(&self->joiners, &none, CLOSED))
-        return;
-    if (!lock_open(self))
+    if (!wf_joiners_lock(self))
         wf_die("coroutine %p ended twice", (void *)self);
-    wf_list *first = first_of(self);
+    wf_list *first = wf_joiners_first(self);
     while (first != NULL) {
         wf_list *next = first->next == first ? NULL : first->next;
         wf_list_remove(first);
-        /* Its node is off the ring; from the wake on the waiter may go away, except that it takes our lock when it gives up. */
-        wake_node(first);
+        /* Off the ring; from here on the waiter may go away, except that it takes our lock when it gives up. */
+        if ((uintptr_t)first % WF_CACHE_LINE == 0)
+            tell(self, wf_container_of(first, wf_coro, wait_node));
+        else
+            tell_any(wf_container_of(first, any_node, node));
         first = next;
     }
-    wf_store_release(&self->joiners, CLOSED); /* ORDER(joiners): pairs with lock_open. */
+    wf_joiners_unlock(self, WF_JOINERS_CLOSED);
 }
 
 /* Not `closed`: that comes after the first joiners have been woken, and whoever was woken must find that it has ended. */
@@ -174,70 +182,92 @@ static bool leads_to(wf_coro *self, wf_coro *target)
     return at == self;
 }
 
-/* Does waiting for `target` close a circle of joins? Called after wait_object was published, so that of those that close a
- * circle at the same time at least one sees it. Nothing is locked, and the links may change while they are followed; but those of
- * a deadlock are still there at the second look. */
-static bool closes_circle(wf_coro *self, wf_coro *target)
+/* Does waiting for `target` close a circle of joins? Called after wait_object was published and the target's lock was taken, so that
+ * of those that close a circle at the same time at least one sees it. Nothing else is locked, and the links may change while they
+ * are followed; but those of a deadlock are still there at the second look. */
+static inline bool closes_circle(wf_coro *self, wf_coro *target)
 {
     /* ORDER(join-circle): our wait_object before the others'; pairs with the same fence of whoever closes it. */
-    wf_fence_seq_cst();
-    return leads_to(self, target) && leads_to(self, target);
+    wf_fence_after_rmw();
+    return wf_unlikely(joined_by(target) != NULL) && leads_to(self, target) && leads_to(self, target);
 }
 
-static int wait_linked(wf_coro *self, wf_coro *target, enum wf_wait_kind kind, void *object, int64_t deadline)
+enum { ENDED = 1 };
+
+/* The lock of target's joiners is held: stand on the ring and suspend. */
+static int wait_in_ring(wf_coro *self, wf_coro *target, int64_t deadline, bool takes)
 {
-    if (!link_node(target, &self->wait_node))
-        return 0;
-    int result = wf_wait_ticket(self, kind, object, deadline);
-    if (result != 0 && !unlink_node(target, &self->wait_node))
-        return 0; /* it has ended in the same moment */
+    bool bounded = wf_timeout_effective(self, deadline) != WEFT_NEVER;
+    wf_plain_write(&self->wait_data[AT_TAKES], takes);
+    uintptr_t word = link_node(target, &self->wait_node);
+    wf_store_relaxed(&target->joiners, word | WF_JOINERS_LOCKED); /* relaxed: the unlock publishes it */
+    int result = wf_wait_held(self, bounded ? WF_WAIT_JOIN_UNTIL : WF_WAIT_JOIN, bounded ? target : joined(target),
+                              deadline, wf_held_joiners(target));
+    if (wf_unlikely(result == -ETIMEDOUT || result == -ECANCELED) && !unlink_node(target, &self->wait_node))
+        return ENDED; /* in the same moment */
     return result;
 }
 
-/* Wait until target has ended. 0, -ETIMEDOUT, -ECANCELED, -EDEADLK. */
-static int wait_for(wf_coro *self, wf_coro *target, int64_t deadline)
+/* Wait until the one that `t` names has ended. ENDED: it had before, or did when the wait had been given up. 0: it did, and if
+ * `takes`, its result is in wait_data and the reference gone. Else -ESRCH, -EDEADLK, -ETIMEDOUT, -ECANCELED. */
+static int wait_for(wf_coro *self, const weft_t *t, wf_coro *target, int64_t deadline, bool takes)
 {
     if (target == self)
         return -EDEADLK;
     if (has_ended(target))
-        return 0;
-    wf_plain_write(&self->wait_data[0], wf_state_ticket(self));
-    if (wf_timeout_effective(self, deadline) != WEFT_NEVER)
-        return wait_linked(self, target, WF_WAIT_JOIN_UNTIL, target, deadline);
+        return ENDED;
+    bool bounded = wf_timeout_effective(self, deadline) != WEFT_NEVER;
     /* ORDER(join-object): pairs with joined_by: what this coroutine has done before. The fence that follows, ORDER(join-circle), does
      * the same for the store that repeats this one when it suspends. */
-    wf_store_release(&self->wait_object, joined(target));
-    int result = -EDEADLK;
-    if (!closes_circle(self, target))
-        result = wait_linked(self, target, WF_WAIT_JOIN, joined(target), deadline);
-    wf_store_relaxed(&self->wait_object, NULL); /* relaxed: the release of the target, which follows, publishes it */
+    if (!bounded)
+        wf_store_release(&self->wait_object, joined(target));
+    int result = ENDED;
+    if (wf_joiners_lock(target)) {
+        /* ORDER(life): pairs with wf_coro_init: under the lock, so what is named now is still alive. */
+        if (wf_unlikely(!wf_life_is_joinable(t, wf_load_acquire(&target->life))))
+            result = -ESRCH;
+        else if (!bounded && closes_circle(self, target))
+            result = -EDEADLK;
+        else
+            result = 0;
+        if (wf_likely(result == 0))
+            result = wait_in_ring(self, target, deadline, takes);
+        else
+            wf_joiners_unlock(target, (uintptr_t)wf_joiners_first(target));
+    }
+    wf_store_relaxed(&self->wait_object, NULL); /* relaxed: whatever tells of the end publishes it */
     return result;
 }
 
-/* Why wf_coro_hold_joinable refused. */
-static int not_joinable(const weft_t *t)
+/* Give the reference back, of one that has ended, for its result. */
+static int collect(weft_t *t, wf_coro *target, void **result)
 {
-    return wf_coro_is_joinable(t) ? -EAGAIN : -ESRCH;
+    /* relaxed: has_ended acquired it; and if the block is a stranger's by now, the handle is stale. */
+    void *value = wf_load_relaxed(&target->arg);
+    if (!wf_coro_unref(wf_worker_self(), t))
+        return -ESRCH;
+    if (result != NULL)
+        *result = value;
+    return 0;
 }
 
-static int join(weft_t *t, void **result, int64_t deadline)
+static inline int join(weft_t *t, void **result, int64_t deadline)
 {
-    wf_coro *self = wf_self();
-    if (self == NULL)
+    wf_coro *self = wf_self_fast();
+    if (wf_unlikely(self == NULL))
         return -ENOMEM;
     int error = wf_check(self);
-    if (error != 0)
+    if (wf_unlikely(error != 0))
         return error;
-    wf_coro *target = wf_coro_hold_joinable(t);
-    if (target == NULL)
-        return not_joinable(t);
-    error = wait_for(self, target, deadline);
-    void *value = error == 0 ? target->arg : NULL;
-    if (error == 0 && !wf_coro_unref(wf_worker_self(), t))
-        error = -ESRCH;
-    wf_coro_release(wf_worker_self(), target);
-    if (error == 0 && result != NULL)
-        *result = value;
+    wf_coro *target = wf_life_block(t);
+    /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
+    if (wf_unlikely(target == NULL || !wf_life_is_joinable(t, wf_load_acquire(&target->life))))
+        return -ESRCH;
+    error = wait_for(self, t, target, deadline, true);
+    if (error == ENDED)
+        return collect(t, target, result);
+    if (wf_likely(error == 0) && result != NULL)
+        *result = (void *)wf_plain_read(&self->wait_data[AT_RESULT]);
     return error;
 }
 
@@ -255,7 +285,7 @@ int weft_join_until(weft_t *t, void **result, int64_t deadline)
 
 static int joinall(weft_t *const *ts, size_t n, int64_t deadline)
 {
-    wf_coro *self = wf_self();
+    wf_coro *self = wf_self_fast();
     if (self == NULL)
         return -ENOMEM;
     int error = wf_check(self);
@@ -265,11 +295,9 @@ static int joinall(weft_t *const *ts, size_t n, int64_t deadline)
         if (!wf_coro_is_joinable(ts[i]))
             error = -ESRCH;
     for (size_t i = 0; i < n && error == 0; i++) {
-        wf_coro *target = wf_coro_hold_joinable(ts[i]);
-        if (target == NULL)
-            return not_joinable(ts[i]);
-        error = wait_for(self, target, deadline);
-        wf_coro_release(wf_worker_self(), target);
+        error = wait_for(self, ts[i], wf_life_block(ts[i]), deadline, false);
+        if (error == ENDED)
+            error = wf_coro_is_joinable(ts[i]) ? 0 : -ESRCH;
     }
     for (size_t i = 0; i < n && error == 0; i++)
         wf_coro_unref(wf_worker_self(), ts[i]);
@@ -288,6 +316,12 @@ int weft_joinall_until(weft_t *const *ts, size_t n, int64_t deadline)
 
 /* ---- waiting for any ---- */
 
+/* Why wf_coro_hold_joinable refused. */
+static int not_joinable(const weft_t *t)
+{
+    return wf_coro_is_joinable(t) ? -EAGAIN : -ESRCH;
+}
+
 static int first_ended(wf_coro *const *targets, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -302,8 +336,9 @@ static size_t link_all(wf_coro *self, wf_coro *const *targets, any_node *nodes, 
     for (size_t i = 0; i < n; i++) {
         wf_plain_write(&nodes[i].waiter, self);
         nodes[i].ticket = wf_state_ticket(self);
-        if (!link_node(targets[i], &nodes[i].node))
+        if (!wf_joiners_lock(targets[i]))
             return i;
+        wf_joiners_unlock(targets[i], link_node(targets[i], &nodes[i].node));
     }
     return n;
 }
@@ -401,7 +436,7 @@ void *weft_value(weft_t *t)
     wf_coro *coro = wf_coro_hold(t);
     if (coro == NULL)
         return NULL;
-    void *value = has_ended(coro) ? coro->arg : NULL;
+    void *value = has_ended(coro) ? wf_load_relaxed(&coro->arg) : NULL; /* relaxed: has_ended acquired it */
     wf_coro_release(wf_worker_self(), coro);
     return value;
 }

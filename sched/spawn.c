@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "core/fiber.h"
+#include "sched/ready.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
@@ -30,15 +31,15 @@ int weft_last_error(void)
     return self != NULL ? self->last_error : -ENOMEM;
 }
 
-/* Count a coroutine in, if the runtime takes it: from anybody while it is on, from coroutines also while it drains. Counted
+/* Count a coroutine of a plain thread in, if the runtime takes it; a coroutine may also spawn while it drains. Counted
  * before the phase is read: weft_stop sets the phase and then reads the counts, so that it waits for whatever got in. */
-static int admit(wf_worker *worker)
+static WF_SLOW int admit_slowly(wf_worker *worker)
 {
     for (;;) {
         wf_runtime_count_spawned(worker, 1);
         /* ORDER(phase): store-load pair with weft_stop; acquire what weft_start set up. */
         uint32_t phase = wf_load_seq_cst(&wf_rt.phase);
-        if (phase == WF_RUNTIME_ON || (phase == WF_RUNTIME_DRAINING && worker != NULL))
+        if (phase == WF_RUNTIME_ON)
             return 0;
         wf_runtime_count_spawned(worker, -1);
         if (phase != WF_RUNTIME_OFF && phase != WF_RUNTIME_STARTING)
@@ -47,6 +48,18 @@ static int admit(wf_worker *worker)
         if (error != 0)
             return error;
     }
+}
+
+WF_INLINE int admit(wf_worker *worker)
+{
+    if (wf_unlikely(worker == NULL))
+        return admit_slowly(NULL);
+    wf_count(&worker->spawned, 1);
+    /* relaxed: whoever spawns is alive itself, so weft_stop waits for it, and then finds this one counted. */
+    if (wf_likely(wf_load_relaxed(&wf_rt.phase) <= WF_RUNTIME_DRAINING))
+        return 0;
+    wf_count(&worker->spawned, (uint64_t)-1);
+    return -ESHUTDOWN;
 }
 
 /* Options that need the cold part of the block. */
@@ -85,72 +98,104 @@ static void start_later(wf_worker *self, wf_coro *coro, int64_t delay)
         wf_queue_put(self, coro, false);
 }
 
-/* One coroutine with `refs` references by handles. On an error nothing is left but the argument. */
-static int spawn(const weft_spawn_options *options, weft_fn *fn, void *arg, int refs, void *site, wf_coro **spawned)
+/* A coroutine with `refs` references by handles, counted in and not queued. NULL: *error says why, and nothing is left but the
+ * argument. */
+WF_INLINE wf_coro *make(wf_worker *worker, weft_fn *fn, void *arg, unsigned refs, void *site, int *error)
 {
-    static const weft_spawn_options none;
-    if (options == NULL)
-        options = &none;
-    wf_worker *worker = wf_worker_self();
-    if (fn == NULL || options->start_after < 0 || options->stack_size > WF_STACK_SIZE_MAX)
-        return -EINVAL;
-    int error = admit(worker);
-    if (error != 0)
-        return error;
-    wf_coro *coro = wf_coro_new(worker);
-    if (coro == NULL) {
-        wf_runtime_count_spawned(worker, -1);
-        return -ENOMEM;
-    }
-    coro->fn = fn;
-    coro->arg = arg;
-    coro->spawn_site = site;
-    coro->stack_class = (uint8_t)(options->stack_size != 0 ? wf_stack_class(options->stack_size) : wf_rt.default_class);
-    if (options != &none && (error = apply_options(coro, options)) != 0) {
-        wf_coro_release(worker, coro);
-        wf_runtime_count_spawned(worker, -1);
-        return error;
-    }
-    if (refs > 0)
-        wf_coro_first_ref(coro);
-    *spawned = coro;
-    return 0;
-}
-
-static weft_t *spawn_handle(const weft_spawn_options *options, weft_fn *fn, void *arg, void *site)
-{
-    wf_coro *coro;
-    int error = spawn(options, fn, arg, 1, site, &coro);
-    if (error != 0) {
-        if (options != NULL && options->cleanup != NULL)
-            options->cleanup(arg);
-        set_last_error(error);
+    if (wf_unlikely(fn == NULL)) {
+        *error = -EINVAL;
         return NULL;
     }
-    weft_t *handle = wf_coro_handle(coro); /* before it is queued: it may end at once */
-    if (options != NULL && options->start_after > 0)
-        start_later(wf_worker_self(), coro, options->start_after);
+    *error = admit(worker);
+    if (wf_unlikely(*error != 0))
+        return NULL;
+    wf_coro *coro = wf_coro_new(worker, refs);
+    if (wf_unlikely(coro == NULL)) {
+        wf_runtime_count_spawned(worker, -1);
+        *error = -ENOMEM;
+        return NULL;
+    }
+    coro->fn = fn;
+    wf_store_relaxed(&coro->arg, arg); /* relaxed: the queue publishes it */
+    coro->spawn_site = site;
+    coro->stack_class = (uint8_t)wf_rt.default_class;
+    return coro;
+}
+
+/* NEW: to the worker that spawned it, or to all. */
+WF_INLINE void launch(wf_worker *worker, wf_coro *coro)
+{
+    if (wf_likely(worker != NULL))
+        wf_ready_push(worker, coro);
     else
-        wf_queue_put(wf_worker_self(), coro, false);
-    return handle;
+        wf_queue_put(NULL, coro, false);
+}
+
+static WF_SLOW weft_t *refuse(int error)
+{
+    set_last_error(error);
+    return NULL;
 }
 
 weft_t *weft_spawn(weft_fn *fn, void *arg)
 {
-    return spawn_handle(NULL, fn, arg, __builtin_return_address(0));
+    int error;
+    wf_worker *worker = wf_worker_self();
+    wf_coro *coro = make(worker, fn, arg, 1, __builtin_return_address(0), &error);
+    if (wf_unlikely(coro == NULL))
+        return refuse(error);
+    weft_t *handle = wf_coro_handle(coro); /* before it is queued: it may end at once */
+    launch(worker, coro);
+    return handle;
+}
+
+static wf_coro *make_with(wf_worker *worker, const weft_spawn_options *options, weft_fn *fn, void *arg, void *site,
+                          int *error)
+{
+    *error = -EINVAL;
+    if (options->start_after < 0 || options->stack_size > WF_STACK_SIZE_MAX)
+        return NULL;
+    wf_coro *coro = make(worker, fn, arg, 1, site, error);
+    if (coro == NULL)
+        return NULL;
+    if (options->stack_size != 0)
+        coro->stack_class = (uint8_t)wf_stack_class(options->stack_size);
+    *error = apply_options(coro, options);
+    if (*error == 0)
+        return coro;
+    wf_coro_free(worker, coro);
+    wf_runtime_count_spawned(worker, -1);
+    return NULL;
 }
 
 weft_t *weft_spawn_opt(const weft_spawn_options *options, weft_fn *fn, void *arg)
 {
-    return spawn_handle(options, fn, arg, __builtin_return_address(0));
+    static const weft_spawn_options none;
+    int error;
+    wf_worker *worker = wf_worker_self();
+    if (options == NULL)
+        options = &none;
+    wf_coro *coro = make_with(worker, options, fn, arg, __builtin_return_address(0), &error);
+    if (coro == NULL) {
+        if (options->cleanup != NULL)
+            options->cleanup(arg);
+        return refuse(error);
+    }
+    weft_t *handle = wf_coro_handle(coro);
+    if (options->start_after > 0)
+        start_later(worker, coro, options->start_after);
+    else
+        launch(worker, coro);
+    return handle;
 }
 
 int weft_go(weft_fn *fn, void *arg)
 {
-    wf_coro *coro;
-    int error = spawn(NULL, fn, arg, 0, __builtin_return_address(0), &coro);
-    if (error == 0)
-        wf_queue_put(wf_worker_self(), coro, false);
+    int error;
+    wf_worker *worker = wf_worker_self();
+    wf_coro *coro = make(worker, fn, arg, 0, __builtin_return_address(0), &error);
+    if (wf_likely(coro != NULL))
+        launch(worker, coro);
     return error;
 }
 
@@ -173,10 +218,8 @@ static void run_out(wf_coro *self)
 }
 
 /* After the body, or in its place: all that was to be run at the end. */
-static void tidy_up(wf_coro *self, void *arg)
+static WF_SLOW void tidy_up(wf_coro *self, void *arg)
 {
-    if (self->extra == NULL)
-        return;
     run_out(self);
     if (self->extra->cleanup_arg == NULL)
         return;
@@ -186,7 +229,7 @@ static void tidy_up(wf_coro *self, void *arg)
 
 void wf_coro_run(wf_coro *self)
 {
-    void *arg = self->arg;
+    void *arg = wf_load_relaxed(&self->arg); /* relaxed: the queue published it */
     void *result = NULL;
     pin_if_asked(self);
     if (!wf_load_relaxed(&self->killed)) { /* relaxed: a kill that is not seen here ends its first blocking call */
@@ -197,8 +240,9 @@ void wf_coro_run(wf_coro *self)
         wf_die("the child of a fork returned from the coroutine in which it was made; it must exec or _exit");
     self->timeouts = NULL; /* one that the body forgot to stop was in a frame of it */
     self->shield = 1;      /* what follows may block */
-    tidy_up(self, arg);
-    self->arg = result;
+    if (wf_unlikely(self->extra != NULL))
+        tidy_up(self, arg);
+    wf_store_relaxed(&self->arg, result); /* relaxed: DONE publishes it */
     wf_timer_disarm(self);
     /* Before the joiners hear of it, so that whoever has joined all finds none alive. The worker's thread does not end before
      * the rest is done, so weft_stop may go on from here. */
@@ -214,7 +258,10 @@ void wf_coro_retire(wf_worker *self, wf_coro *coro)
         wf_fiber_unbind(stack->sanitizer);
         wf_stack_free(&self->stacks, stack, coro->flags & WF_CORO_SECRET);
     }
-    wf_coro_release(self, coro);
+    if (wf_likely(coro->flags & WF_CORO_GONE))
+        wf_coro_recycle(self, coro);
+    else
+        wf_coro_release(self, coro);
 }
 
 /* ---- who am I ---- */

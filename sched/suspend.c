@@ -18,28 +18,28 @@ wf_coro *wf_self(void)
     return wf_self_fast();
 }
 
-/* Both kinds of caller come through here. `lock` may be NULL. */
-WF_INLINE void sleep_on(wf_coro *self, enum wf_wait_kind kind, void *object, unsigned bits, wf_biased *lock)
+/* Both kinds of caller come through here. */
+WF_INLINE void sleep_on(wf_coro *self, enum wf_wait_kind kind, void *object, unsigned bits, wf_held held)
 {
     /* relaxed: for weft_dump, and for the search for cycles, which looks again. */
     wf_store_relaxed(&self->wait_object, object);
     wf_store_relaxed(&self->wait_kind, (uint8_t)kind);
     if (wf_likely(!(self->flags & WF_CORO_THREAD)))
-        wf_leave_to_wait(self, bits, lock);
+        wf_leave_to_wait(self, bits, held);
     else
-        wf_thread_wait(self, bits, lock);
+        wf_thread_wait(self, bits, held);
     wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE); /* relaxed: as above */
 }
 
 /* A wait that a kill and deadlines may end, by the long way. False: it was not begun, because its deadline has passed; the lock is let go. */
-static WF_SLOW bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock)
+static WF_SLOW bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_held held)
 {
     unsigned bits = self->shield == 0 ? WF_STATE_KILLABLE : 0;
     int64_t effective = wf_timeout_effective(self, deadline);
     if (effective != WEFT_NEVER) {
         if (effective <= wf_clock_now()) {
-            if (lock != NULL)
-                wf_object_unlock(lock);
+            if (held != 0)
+                wf_held_release(held);
             return false;
         }
         bits |= WF_STATE_TIMED;
@@ -48,7 +48,7 @@ static WF_SLOW bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *ob
         else
             wf_timer_arm(self, effective);
     }
-    sleep_on(self, kind, object, bits, lock);
+    sleep_on(self, kind, object, bits, held);
     if (bits & WF_STATE_TIMED)
         wf_store_relaxed(&self->deadline, WEFT_NEVER); /* relaxed: a timer that misses it looks again later */
     return true;
@@ -66,18 +66,18 @@ static WF_SLOW int timed_out(wf_coro *self, int64_t deadline)
     return -ETIMEDOUT;
 }
 
-int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock)
+int wf_wait_held(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_held held)
 {
     if (wf_likely(is_unbounded(self, deadline)))
-        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, lock);
-    else if (!wait_bounded(self, kind, object, deadline, lock))
+        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, held);
+    else if (!wait_bounded(self, kind, object, deadline, held))
         return timed_out(self, deadline);
     return wf_likely(self->wake_value != -ETIMEDOUT) ? self->wake_value : timed_out(self, deadline);
 }
 
 int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_biased *lock)
 {
-    sleep_on(self, kind, object, 0, lock);
+    sleep_on(self, kind, object, 0, wf_held_object(lock));
     return self->wake_value;
 }
 
@@ -85,8 +85,8 @@ int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t 
 {
     self->wake_value = 0;
     if (wf_likely(is_unbounded(self, deadline))) {
-        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, NULL);
-    } else if (!wait_bounded(self, kind, object, deadline, NULL)) {
+        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, 0);
+    } else if (!wait_bounded(self, kind, object, deadline, 0)) {
         wf_state_abandon(self);
         return timed_out(self, deadline);
     }
@@ -96,7 +96,7 @@ int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t 
 int wf_wait_ticket_firm(wf_coro *self, enum wf_wait_kind kind, void *object)
 {
     self->wake_value = 0;
-    sleep_on(self, kind, object, 0, NULL);
+    sleep_on(self, kind, object, 0, 0);
     return self->wake_value;
 }
 

@@ -32,8 +32,8 @@
 #ifndef WF_SCHED_SUSPEND_H
 #define WF_SCHED_SUSPEND_H
 
-#include "core/biased.h"
 #include "sched/coro.h"
+#include "sched/held.h"
 #include "sched/state.h"
 
 /* The caller's control block: the running coroutine, or the plain thread's own (made on first use). NULL only for want of
@@ -52,7 +52,12 @@ static inline int wf_check(wf_coro *self)
 
 /* Step 5 above. `lock` is held on entry and not on return. The result is the waker's value, -ETIMEDOUT or -ECANCELED. A
  * deadline that has passed means: do not wait. */
-int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock);
+int wf_wait_held(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_held held);
+
+WF_INLINE int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock)
+{
+    return wf_wait_held(self, kind, object, deadline, wf_held_object(lock));
+}
 
 /* The same for a wait that nothing but its waker may end: neither kill nor any deadline. */
 int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_biased *lock);

@@ -19,14 +19,14 @@
 /* It waits from here on, unless it was woken or killed on the way. */
 WF_INLINE void commit_wait(wf_worker *self, wf_coro *left)
 {
-    wf_biased *lock = self->leave_lock;
+    wf_held held = self->leave_held;
     wf_count(&self->suspends, 1);
     enum wf_commit result;
-    if (lock != NULL) {
+    if (held != 0) {
         result = wf_state_commit_locked(left, self->leave_bits);
-        /* PARKED: `left` may be running elsewhere by now and must not be touched. The lock is the object's: whoever ends the wait
-         * takes it first, so the object is still there. */
-        wf_object_unlock(lock);
+        /* PARKED: `left` may be running elsewhere by now and must not be touched. What is held is the object's: whoever ends the
+         * wait takes it first, so the object is still there. */
+        wf_held_release(held);
     } else {
         result = wf_state_commit_wait(left, self->leave_bits);
     }
@@ -155,11 +155,11 @@ void wf_leave_to_yield(wf_coro *coro)
         leave_for(self, coro, next, WF_LEAVE_YIELD);
 }
 
-void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_biased *lock)
+void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_held held)
 {
     wf_worker *self = wf_worker_self();
     wf_coro *next;
-    if (lock == NULL) {
+    if (held == 0) {
         next = next_with_stack(self);
     } else {
         next = wf_ready_take(self);
@@ -168,7 +168,7 @@ void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_biased *lock)
     }
     wf_store_relaxed(&coro->wait_since_ms, wf_load_relaxed(&self->now_ms)); /* relaxed, both: for weft_dump */
     self->leave_bits = bits;
-    self->leave_lock = lock;
+    self->leave_held = held;
     leave_for(self, coro, next, WF_LEAVE_WAIT);
 }
 

@@ -65,7 +65,7 @@ __attribute__((noinline)) wf_coro *wf_thread_self(void)
     wf_coro *self = take_block();
     if (self == NULL)
         return NULL;
-    wf_coro_init(self);
+    wf_coro_init(self, 0);
     self->flags = WF_CORO_THREAD;
     wf_state_dispatch(self);
     if (pthread_setspecific(thread_key, self) != 0) {
@@ -93,13 +93,13 @@ static void sleep_until_awake(wf_coro *self, int64_t deadline)
     }
 }
 
-void wf_thread_wait(wf_coro *self, unsigned bits, wf_biased *lock)
+void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held)
 {
     wf_store_relaxed(&self->thread_awake, 0); /* relaxed: published by the commit */
     wf_store_relaxed(&self->wait_since_ms, (uint32_t)(wf_clock_now() / WEFT_MILLISECOND)); /* relaxed: for weft_dump */
     enum wf_commit result = wf_state_commit_wait(self, bits);
-    if (lock != NULL)
-        wf_object_unlock(lock);
+    if (held != 0)
+        wf_held_release(held);
     if (result == WF_COMMIT_PARKED) {
         /* relaxed: our own */
         int64_t deadline = bits & WF_STATE_TIMED ? wf_load_relaxed(&self->deadline) : WEFT_NEVER;

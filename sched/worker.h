@@ -13,6 +13,7 @@
 #include "core/wheel.h"
 #include "sched/coro.h"
 #include "sched/driver.h"
+#include "sched/held.h"
 #include "sched/idle.h"
 #include "sched/self.h"
 
@@ -43,7 +44,7 @@ typedef struct wf_worker {
     enum wf_leave leave;        /* the commit step that is due, for `left` */
     wf_coro *left;
     unsigned leave_bits;  /* KILLABLE, TIMED for WF_LEAVE_WAIT */
-    wf_biased *leave_lock; /* let go after the commit, or NULL */
+    wf_held leave_held;    /* let go after the commit; 0: nothing */
     uint32_t tick;        /* dispatches since the last turn of the shared queue and the event source */
     uint32_t lifo_runs;   /* times in a row that the LIFO slot was taken */
     bool searching;       /* counted in idle->searching */
@@ -233,9 +234,9 @@ void wf_worker_send(wf_worker *target, wf_message *message);
 
 /* Leave the running coroutine: switch to the next runnable one, or to the worker's own stack. Returns when it is dispatched again,
  * maybe on another worker. To yield: it is queued behind the others; returns at once when there is none. To wait: `bits` is a set of
- * WF_STATE_KILLABLE and WF_STATE_TIMED, `lock` is let go once it waits (NULL: it waits by ticket). */
+ * WF_STATE_KILLABLE and WF_STATE_TIMED, `held` is let go once it waits (0: it waits by ticket). */
 void wf_leave_to_yield(wf_coro *coro);
-void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_biased *lock);
+void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_held held);
 
 /* From the worker's own stack: run `coro`, which has a stack. Returns when nothing is runnable here. */
 void wf_dispatch(wf_worker *self, wf_coro *coro);
@@ -299,7 +300,7 @@ void wf_local_run_destructors(wf_coro *coro);
 wf_coro *wf_thread_self(void);
 
 /* Suspend and wake for a control block that stands for a plain thread. */
-void wf_thread_wait(wf_coro *self, unsigned bits, wf_biased *lock);
+void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held);
 void wf_thread_wake(wf_coro *thread);
 
 /* ---- counters (stats.c) ---- */

@@ -46,7 +46,7 @@ static struct {
 } seen;
 
 /* The one that leaves must not be instrumented: see core/fiber.h. */
-WF_SWITCHES_STACKS static void *go(side *from, side *to, void *value)
+WF_SWITCHES_STACKS void *go(side *from, side *to, void *value)
 {
     wf_fiber_leave(from->sanitizer, to->sanitizer, to->base, to->size, false);
     void *result = wf_context_switch(&from->sp, to->sp, value);
@@ -54,7 +54,7 @@ WF_SWITCHES_STACKS static void *go(side *from, side *to, void *value)
     return result;
 }
 
-WF_SWITCHES_STACKS static void go_with_registers(side *from, side *to, const uint64_t *before, uint64_t *after)
+WF_SWITCHES_STACKS void go_with_registers(side *from, side *to, const uint64_t *before, uint64_t *after)
 {
     wf_fiber_leave(from->sanitizer, to->sanitizer, to->base, to->size, false);
     wt_switch_registers(&from->sp, to->sp, before, after);
@@ -166,6 +166,47 @@ static void test_context_entry_finds_an_aligned_stack(void **state)
     assert_int_equal(seen.frame % 16, 0); /* frames begin on 16 bytes if the stack was aligned at the call */
     assert_true(seen.frame < (uintptr_t)other.stack->top);
     assert_true(seen.frame > (uintptr_t)other.stack->base);
+}
+
+/* ---- entering and leaving by a jump ---- */
+
+WF_SWITCHES_STACKS void *go_into(side *from, side *to, void (*entry)(void *arg, void *value), void *value)
+{
+    wf_fiber_leave(from->sanitizer, to->sanitizer, to->base, to->size, false);
+    void *result = wf_context_enter(&from->sp, to->stack->top, entry, to, value);
+    wf_fiber_arrive(from->sanitizer);
+    return result;
+}
+
+WF_SWITCHES_STACKS void go_for_good(side *from, side *to, void *value)
+{
+    wf_fiber_leave(from->sanitizer, to->sanitizer, to->base, to->size, true);
+    wf_context_leave(to->sp, value);
+}
+
+/* Gives way once, then ends. */
+WF_NOT_INSTRUMENTED static void enter_once(void *arg, void *value)
+{
+    side *self = arg;
+    wf_fiber_arrive(self->sanitizer);
+    seen.arg = arg;
+    seen.frame = (uintptr_t)__builtin_frame_address(0);
+    value = leave((void *)((uintptr_t)value + 1));
+    go_for_good(self, &main_side, (void *)((uintptr_t)value + 1));
+}
+
+static void test_context_entered_and_left_again_and_again_passes_values(void **state)
+{
+    (void)state;
+    start(record_value);
+    for (uintptr_t i = 0; i < 3000; i += 3) {
+        assert_int_equal((uintptr_t)go_into(&main_side, &other, enter_once, (void *)i), i + 1);
+        assert_ptr_equal(seen.arg, &other);
+        assert_int_equal(seen.frame % 16, 0);
+        assert_int_equal((uintptr_t)resume((void *)(i + 1)), i + 2);
+        wf_fiber_unbind(other.sanitizer);
+        wf_fiber_bind(other.sanitizer, other.stack->base, other.stack->top);
+    }
 }
 
 /* ---- registers ---- */
@@ -435,6 +476,7 @@ int main(void)
         CONTEXT_TEST(test_context_deep_call_stack_returns_through_every_level),
         CONTEXT_TEST(test_context_left_on_one_thread_goes_on_on_another),
         CONTEXT_TEST(test_context_switch_leaves_control_words_alone),
+        CONTEXT_TEST(test_context_entered_and_left_again_and_again_passes_values),
         cmocka_unit_test(test_context_fpenv_load_brings_back_what_was_saved),
         cmocka_unit_test(test_context_fpenv_has_the_exception_flags),
         CONTEXT_TEST(test_context_backtrace_ends_at_the_start),

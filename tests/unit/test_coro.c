@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-#include "sched/coro.h"
+#include "sched/joiners.h"
+#include "sched/life.h"
 #include "sched/worker.h"
 
 enum { GENERATION_SHIFT = 28 };
@@ -23,12 +24,12 @@ static void test_coro_freed_block_is_used_again_under_another_handle(void **stat
 {
     (void)state;
     assert_int_equal(wf_coro_space_init(), 0);
-    wf_coro *coro = wf_coro_new(NULL);
+    wf_coro *coro = wf_coro_new(NULL, 0);
     assert_non_null(coro);
     weft_t *before = wf_coro_handle(coro);
     wf_coro_release(NULL, coro);
     assert_null(wf_coro_hold(before));
-    assert_ptr_equal(wf_coro_new(NULL), coro); /* the one that was freed last */
+    assert_ptr_equal(wf_coro_new(NULL, 0), coro); /* the one that was freed last */
     assert_ptr_not_equal(wf_coro_handle(coro), before);
     assert_null(wf_coro_from_handle(before));
     wf_coro_release(NULL, coro);
@@ -38,14 +39,14 @@ static void test_coro_block_whose_ids_are_used_up_is_not_used_again(void **state
 {
     (void)state;
     assert_int_equal(wf_coro_space_init(), 0);
-    wf_coro *coro = wf_coro_new(NULL);
+    wf_coro *coro = wf_coro_new(NULL, 0);
     assert_non_null(coro);
     make_old(coro, (UINT64_MAX >> GENERATION_SHIFT) - 1);
     weft_t *last = wf_coro_handle(coro);
     assert_ptr_equal(wf_coro_from_handle(last), coro);
     wf_coro_release(NULL, coro);
     assert_null(wf_coro_from_handle(last));
-    wf_coro *next = wf_coro_new(NULL);
+    wf_coro *next = wf_coro_new(NULL, 0);
     assert_ptr_not_equal(next, coro);
     wf_coro_release(NULL, next);
 }
@@ -54,8 +55,7 @@ static void test_coro_without_references_is_held_but_not_joinable(void **state)
 {
     (void)state;
     assert_int_equal(wf_coro_space_init(), 0);
-    wf_coro *coro = wf_coro_new(NULL);
-    wf_coro_first_ref(coro);
+    wf_coro *coro = wf_coro_new(NULL, 1);
     weft_t *handle = wf_coro_handle(coro);
     assert_true(wf_coro_is_joinable(handle));
     assert_ptr_equal(wf_coro_hold_joinable(handle), coro);
@@ -69,11 +69,59 @@ static void test_coro_without_references_is_held_but_not_joinable(void **state)
     assert_null(wf_coro_hold(handle));
 }
 
+static void test_life_last_reference_taken_by_the_coroutine_makes_handles_stale(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL, 2);
+    weft_t *handle = wf_coro_handle(coro);
+    assert_int_equal(wf_life_take_ref(coro), WF_LIFE_TAKEN);
+    assert_true(wf_coro_is_joinable(handle));
+    assert_int_equal(wf_life_take_ref(coro), WF_LIFE_LAST);
+    assert_null(wf_coro_hold(handle));
+    assert_int_equal(wf_life_take_ref(coro), WF_LIFE_STALE);
+    wf_coro_recycle(NULL, coro);
+    assert_ptr_equal(wf_coro_new(NULL, 0), coro);
+    assert_ptr_not_equal(wf_coro_handle(coro), handle);
+    wf_coro_release(NULL, coro);
+}
+
+static void test_life_reference_taken_while_somebody_holds_leaves_it_to_the_holder(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL, 1);
+    weft_t *handle = wf_coro_handle(coro);
+    assert_ptr_equal(wf_coro_hold(handle), coro);
+    assert_int_equal(wf_life_take_ref(coro), WF_LIFE_TAKEN);
+    assert_false(wf_coro_is_joinable(handle));
+    assert_ptr_equal(wf_coro_from_handle(handle), coro);
+    wf_coro_release(NULL, coro);
+    wf_coro_release(NULL, coro);
+    assert_null(wf_coro_from_handle(handle));
+}
+
+/* A stale handle may have locked the joiners of a block that comes to be another coroutine's: it stays out when they are closed. */
+static void test_joiners_of_a_free_block_are_closed_and_open_again_with_the_next(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL, 0);
+    assert_true(wf_joiners_lock(coro));
+    wf_joiners_unlock(coro, 0);
+    wf_coro_release(NULL, coro); /* it never came to be, so nobody had closed them */
+    assert_false(wf_joiners_lock(coro));
+    assert_ptr_equal(wf_coro_new(NULL, 0), coro);
+    assert_true(wf_joiners_lock(coro));
+    wf_joiners_unlock(coro, 0);
+    wf_coro_release(NULL, coro);
+}
+
 static void test_coro_numbers_that_are_no_handles_name_nothing(void **state)
 {
     (void)state;
     assert_int_equal(wf_coro_space_init(), 0);
-    wf_coro *coro = wf_coro_new(NULL);
+    wf_coro *coro = wf_coro_new(NULL, 0);
     uintptr_t handle = (uintptr_t)wf_coro_handle(coro);
     assert_ptr_equal(wf_coro_from_handle((weft_t *)handle), coro);
     assert_null(wf_coro_from_handle((weft_t *)(handle + 1))); /* in the middle of it */
@@ -89,6 +137,9 @@ int main(void)
         cmocka_unit_test(test_coro_freed_block_is_used_again_under_another_handle),
         cmocka_unit_test(test_coro_block_whose_ids_are_used_up_is_not_used_again),
         cmocka_unit_test(test_coro_without_references_is_held_but_not_joinable),
+        cmocka_unit_test(test_life_last_reference_taken_by_the_coroutine_makes_handles_stale),
+        cmocka_unit_test(test_life_reference_taken_while_somebody_holds_leaves_it_to_the_holder),
+        cmocka_unit_test(test_joiners_of_a_free_block_are_closed_and_open_again_with_the_next),
         cmocka_unit_test(test_coro_numbers_that_are_no_handles_name_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
