@@ -103,35 +103,51 @@ WF_INLINE void give(weft_chan *ch, wf_coro *receiver, const void *element)
         copy(to, element, ch->element_size);
 }
 
-/* 0: sent, and *woken (unless NULL) is to be queued; -EPIPE; -EAGAIN: the ring is full. */
-WF_INLINE int send_now(weft_chan *ch, const void *value, wf_coro **woken)
+/* What became of an attempt that does not wait: 0, -EPIPE, or -EAGAIN (the ring is full, or empty); and whom it woke: to be queued
+ * once the lock is let go, or NULL. */
+typedef struct attempt {
+    int result;
+    wf_coro *woken;
+} attempt;
+
+WF_INLINE attempt send_now(weft_chan *ch, const void *value)
 {
-    if (ch->closed)
-        return -EPIPE;
-    *woken = wf_waiters_claim(&ch->receivers);
-    if (*woken != NULL)
-        give(ch, *woken, value);
+    if (wf_unlikely(ch->closed))
+        return (attempt){-EPIPE, NULL};
+    wf_coro *receiver = wf_waiters_claim_first(&ch->receivers);
+    if (receiver != NULL)
+        give(ch, receiver, value);
     else if (count_of(ch) < ch->capacity)
         put(ch, value);
     else
-        return -EAGAIN;
-    return 0;
+        return (attempt){-EAGAIN, NULL};
+    return (attempt){0, receiver};
 }
 
-/* 0: received, and *woken (unless NULL) is to be queued; -EPIPE; -EAGAIN: the ring is empty. */
-WF_INLINE int recv_now(weft_chan *ch, void *value, wf_coro **woken)
+WF_INLINE attempt recv_now(weft_chan *ch, void *value)
 {
     bool from_ring = count_of(ch) > 0;
     if (from_ring)
         get(ch, value);
-    *woken = wf_waiters_claim(&ch->senders);
-    if (*woken != NULL && from_ring)
-        put(ch, offered(ch, *woken));
-    else if (*woken != NULL && value != NULL)
-        copy(value, offered(ch, *woken), ch->element_size);
-    if (from_ring || *woken != NULL)
-        return 0;
-    return ch->closed ? -EPIPE : -EAGAIN;
+    wf_coro *sender = wf_waiters_claim_first(&ch->senders);
+    if (sender != NULL && from_ring)
+        put(ch, offered(ch, sender));
+    else if (sender != NULL && value != NULL)
+        copy(value, offered(ch, sender), ch->element_size);
+    if (from_ring || sender != NULL)
+        return (attempt){0, sender};
+    return (attempt){ch->closed ? -EPIPE : -EAGAIN, NULL};
+}
+
+/* The end of an attempt that need not wait. */
+WF_INLINE int finish(weft_chan *ch, wf_worker *worker, attempt a)
+{
+    wf_object_unlock(&ch->lock);
+    if (a.woken != NULL) {
+        a.woken->wake_value = 0;
+        wf_ready_put_next(worker, a.woken);
+    }
+    return a.result;
 }
 
 /* The ring is full: wait until a receiver has taken it. The lock is held on entry, not on return. */
@@ -201,33 +217,24 @@ int weft_chan_send(weft_chan *ch, const void *value)
 
 int weft_chan_send_until(weft_chan *ch, const void *value, int64_t deadline)
 {
-    if (ch == NULL || value == NULL)
+    if (wf_unlikely(ch == NULL || value == NULL))
         return -EINVAL;
-    wf_coro *self, *woken;
-    int result = wf_enter(&self);
-    if (result != 0)
-        return result;
-    wf_object_lock(&ch->lock);
-    result = send_now(ch, value, &woken);
-    if (wf_unlikely(result == -EAGAIN))
-        return send_in_line(ch, self, value, deadline);
-    wf_object_unlock(&ch->lock);
-    if (result == 0 && woken != NULL)
-        wf_ready(woken, 0);
-    return result;
+    wf_caller caller = wf_caller_now();
+    int error = wf_may_block(caller.self);
+    if (wf_unlikely(error != 0))
+        return error;
+    wf_object_lock_on(caller.worker, &ch->lock);
+    attempt a = send_now(ch, value);
+    return a.result == -EAGAIN ? send_in_line(ch, caller.self, value, deadline) : finish(ch, caller.worker, a);
 }
 
 int weft_chan_try_send(weft_chan *ch, const void *value)
 {
     if (ch == NULL || value == NULL)
         return -EINVAL;
-    wf_coro *woken;
-    wf_object_lock(&ch->lock);
-    int result = send_now(ch, value, &woken);
-    wf_object_unlock(&ch->lock);
-    if (result == 0 && woken != NULL)
-        wf_ready(woken, 0);
-    return result;
+    wf_worker *worker = wf_worker_self();
+    wf_object_lock_on(worker, &ch->lock);
+    return finish(ch, worker, send_now(ch, value));
 }
 
 int weft_chan_recv(weft_chan *ch, void *value)
@@ -237,33 +244,24 @@ int weft_chan_recv(weft_chan *ch, void *value)
 
 int weft_chan_recv_until(weft_chan *ch, void *value, int64_t deadline)
 {
-    if (ch == NULL)
+    if (wf_unlikely(ch == NULL))
         return -EINVAL;
-    wf_coro *self, *woken;
-    int result = wf_enter(&self);
-    if (result != 0)
-        return result;
-    wf_object_lock(&ch->lock);
-    result = recv_now(ch, value, &woken);
-    if (result == -EAGAIN)
-        return recv_in_line(ch, self, value, deadline);
-    wf_object_unlock(&ch->lock);
-    if (result == 0 && woken != NULL)
-        wf_ready(woken, 0);
-    return result;
+    wf_caller caller = wf_caller_now();
+    int error = wf_may_block(caller.self);
+    if (wf_unlikely(error != 0))
+        return error;
+    wf_object_lock_on(caller.worker, &ch->lock);
+    attempt a = recv_now(ch, value);
+    return a.result == -EAGAIN ? recv_in_line(ch, caller.self, value, deadline) : finish(ch, caller.worker, a);
 }
 
 int weft_chan_try_recv(weft_chan *ch, void *value)
 {
     if (ch == NULL)
         return -EINVAL;
-    wf_coro *woken;
-    wf_object_lock(&ch->lock);
-    int result = recv_now(ch, value, &woken);
-    wf_object_unlock(&ch->lock);
-    if (result == 0 && woken != NULL)
-        wf_ready(woken, 0);
-    return result;
+    wf_worker *worker = wf_worker_self();
+    wf_object_lock_on(worker, &ch->lock);
+    return finish(ch, worker, recv_now(ch, value));
 }
 
 int weft_chan_close(weft_chan *ch)

@@ -39,7 +39,6 @@ enum {
     WF_CORO_FPENV = 1 << 3,   /* keeps mxcsr/x87 (FPCR) control words of its own */
     WF_CORO_STARTED = 1 << 4, /* the body was called, so the cleanup of the argument is the entry's business */
     WF_CORO_TIMED = 1 << 5,   /* its timer was filed at least once, in the wheel of timer_worker */
-    WF_CORO_GONE = 1 << 6,    /* ended, and nobody can name it any more: the block is recycled as soon as it is left */
 };
 
 /* What a waiting coroutine waits for; shown by weft_dump. */

@@ -98,10 +98,7 @@ static inline void tell(wf_coro *self, wf_coro *waiter)
         return; /* a kill or a deadline was faster */
     int result = 0;
     if (wf_likely(wf_plain_read(&waiter->wait_data[AT_TAKES]))) {
-        enum wf_life_taken taken = wf_life_take_ref(self);
-        if (taken == WF_LIFE_LAST)
-            self->flags |= WF_CORO_GONE;
-        result = taken == WF_LIFE_STALE ? -ESRCH : 0;
+        result = wf_life_take_ref(self) == WF_LIFE_STALE ? -ESRCH : 0;
         wf_plain_write(&waiter->wait_data[AT_RESULT], (uintptr_t)wf_load_relaxed(&self->arg)); /* relaxed: our own */
     }
     waiter->wake_value = result;

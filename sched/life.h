@@ -62,8 +62,14 @@ WF_INLINE bool wf_life_is_joinable(const weft_t *handle, uint64_t life)
 enum wf_life_taken {
     WF_LIFE_STALE, /* there was no reference any more; nothing changed */
     WF_LIFE_TAKEN,
-    WF_LIFE_LAST, /* and nobody but the coroutine itself had anything left: its handles are stale, it recycles the block */
+    WF_LIFE_LAST, /* and nobody but the coroutine itself had anything left: its handles are stale, and it is gone */
 };
+
+/* By the coroutine itself, or whoever retires it: did it give up its own hold with the last reference? */
+WF_INLINE bool wf_life_is_gone(wf_coro *coro)
+{
+    return (wf_load_relaxed(&coro->life) & WF_LIFE_LOW) == 0; /* relaxed: we wrote it; or we still hold it, so it is not zero */
+}
 
 /* By the coroutine itself, as it ends: take the reference of a joiner. */
 WF_INLINE enum wf_life_taken wf_life_take_ref(wf_coro *self)

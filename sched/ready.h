@@ -6,12 +6,23 @@
 
 #include "sched/worker.h"
 
-/* The caller's control block: the running coroutine, or the plain thread's own. NULL: a plain thread, and no memory. */
-WF_INLINE wf_coro *wf_self_fast(void)
+/* Who calls? On a worker the coroutine that it runs; on a plain thread (no worker) that one's own block, NULL for want of memory. The
+ * worker holds until something suspends. */
+typedef struct wf_caller {
+    wf_worker *worker;
+    wf_coro *self;
+} wf_caller;
+
+WF_INLINE wf_caller wf_caller_now(void)
 {
     wf_worker *worker = wf_worker_self();
     wf_coro *coro = worker != NULL ? wf_load_relaxed(&worker->current) : NULL; /* relaxed: this thread wrote it */
-    return wf_likely(coro != NULL) ? coro : wf_thread_self();
+    return (wf_caller){worker, wf_likely(coro != NULL) ? coro : wf_thread_self()};
+}
+
+WF_INLINE wf_coro *wf_self_fast(void)
+{
+    return wf_caller_now().self;
 }
 
 enum {

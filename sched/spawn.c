@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "core/fiber.h"
+#include "sched/life.h"
 #include "sched/ready.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
@@ -258,7 +259,7 @@ void wf_coro_retire(wf_worker *self, wf_coro *coro)
         wf_fiber_unbind(stack->sanitizer);
         wf_stack_free(&self->stacks, stack, coro->flags & WF_CORO_SECRET);
     }
-    if (wf_likely(coro->flags & WF_CORO_GONE))
+    if (wf_likely(wf_life_is_gone(coro)))
         wf_coro_recycle(self, coro);
     else
         wf_coro_release(self, coro);

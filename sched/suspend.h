@@ -47,7 +47,7 @@ wf_coro *wf_self_coro(void);
 static inline int wf_check(wf_coro *self)
 {
     /* relaxed: a kill that is not seen here is seen by the commit step, or at the next call. */
-    return wf_load_relaxed(&self->killed) && self->shield == 0 ? -125 /* ECANCELED */ : 0;
+    return wf_unlikely(wf_load_relaxed(&self->killed)) && self->shield == 0 ? -125 /* ECANCELED */ : 0;
 }
 
 /* Step 5 above. `lock` is held on entry and not on return. The result is the waker's value, -ETIMEDOUT or -ECANCELED. A

@@ -12,15 +12,32 @@
 #include <errno.h>
 
 #include "sched/ready.h"
+#include "sched/state.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
 
-/* The head of every blocking call: who calls, and may it block? 0, -ENOMEM (a plain thread that cannot have a block),
- * -ECANCELED. */
+/* May it block? 0, -ENOMEM (a plain thread that cannot have a block), -ECANCELED. */
+WF_INLINE int wf_may_block(wf_coro *self)
+{
+    return wf_likely(self != NULL) ? wf_check(self) : -ENOMEM;
+}
+
+/* The head of every blocking call: who calls, and may it block? */
 WF_INLINE int wf_enter(wf_coro **self)
 {
     *self = wf_self_fast();
-    return *self == NULL ? -ENOMEM : wf_check(*self);
+    return wf_may_block(*self);
+}
+
+/* wf_waiters_claim: nobody stands in the line, or the first can be claimed, most of the time. */
+WF_INLINE wf_coro *wf_waiters_claim_first(wf_list *line)
+{
+    wf_list *node = line->next;
+    if (node == NULL || node == line)
+        return NULL;
+    wf_coro *coro = wf_container_of(node, wf_coro, wait_node);
+    wf_list_remove(node);
+    return wf_likely(wf_state_claim(coro)) ? coro : wf_waiters_claim(line);
 }
 
 /* Wait in `line`, at its end. `lock` is held on entry and not on return. The waker's value, or -ETIMEDOUT or

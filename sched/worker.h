@@ -161,10 +161,14 @@ WF_INLINE uint16_t wf_worker_id(const wf_worker *worker)
 }
 
 /* The lock of an object that coroutines and plain threads use. */
+WF_INLINE void wf_object_lock_on(wf_worker *self, wf_biased *lock)
+{
+    wf_biased_take(lock, wf_likely(self != NULL) ? wf_worker_id(self) : WF_BIAS_PLAIN_THREAD);
+}
+
 WF_INLINE void wf_object_lock(wf_biased *lock)
 {
-    wf_worker *self = wf_worker_self();
-    wf_biased_take(lock, self != NULL ? wf_worker_id(self) : WF_BIAS_PLAIN_THREAD);
+    wf_object_lock_on(wf_worker_self(), lock);
 }
 
 WF_INLINE void wf_object_unlock(wf_biased *lock)
