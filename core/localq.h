@@ -4,7 +4,7 @@
  *
  *   push     owner: there is room (head read with acquire) → write the item, publish with tail (release)
  *   enter    owner: busy := 1;  light fence;  robbed? busy := 0, wait until it is not, and again
- *   take     owner, inside: the slot, or the item at head; head + 1
+ *   take     owner, inside: the slot, or the item at head; head + 1; or one that it names, wherever that is: newer ones move up
  *   leave    owner: busy := 0
  *   rob      thief, one at a time: robbed := 1;  heavy fence;  wait until busy is 0;  take half;  robbed := 0
  *
@@ -23,7 +23,7 @@
 #include "core/lock.h"
 
 #ifndef WF_LOCALQ_SIZE
-#define WF_LOCALQ_SIZE 32 /* a power of two; the model uses 2 */
+#define WF_LOCALQ_SIZE 64 /* a power of two; the model uses 2 */
 #endif
 
 typedef struct wf_localq {
@@ -87,6 +87,22 @@ WF_INLINE void *wf_localq_pop(wf_localq *q)
     void *item = wf_plain_read(&q->items[head % WF_LOCALQ_SIZE]);
     wf_store_release(&q->head, head + 1); /* ORDER(localq-head): pairs with wf_localq_push. */
     return item;
+}
+
+/* Owner, inside: this very item, if it is in the queue. Looked for from the newest, since that is who is asked for. */
+static inline bool wf_localq_take_out(wf_localq *q, const void *item)
+{
+    uint32_t head = wf_load_relaxed(&q->head); /* relaxed, both: only those inside write them */
+    uint32_t tail = wf_load_relaxed(&q->tail);
+    for (uint32_t at = tail; at != head; at--) {
+        if (wf_plain_read(&q->items[(at - 1) % WF_LOCALQ_SIZE]) != item)
+            continue;
+        for (; at != tail; at++)
+            wf_plain_write(&q->items[(at - 1) % WF_LOCALQ_SIZE], wf_plain_read(&q->items[at % WF_LOCALQ_SIZE]));
+        wf_store_relaxed(&q->tail, tail - 1); /* relaxed: leaving publishes it */
+        return true;
+    }
+    return false;
 }
 
 /* Inside: put `item` into the slot, NULL to empty it. Returns what was there. */

@@ -21,13 +21,19 @@ WF_INLINE wf_held wf_held_joiners(wf_coro *target)
     return (wf_held)target | WF_HELD_JOINERS;
 }
 
+/* Whose joiners. */
+WF_INLINE wf_coro *wf_held_target(wf_held held)
+{
+    return (wf_coro *)(held - WF_HELD_JOINERS);
+}
+
 /* From the same OS thread that took it. Not for zero. */
 WF_INLINE void wf_held_release(wf_held held)
 {
     if (wf_likely(!(held & WF_HELD_JOINERS))) {
         wf_biased_leave((wf_biased *)held);
     } else {
-        wf_coro *target = (wf_coro *)(held - WF_HELD_JOINERS);
+        wf_coro *target = wf_held_target(held);
         wf_joiners_unlock(target, (uintptr_t)wf_joiners_first(target));
     }
 }

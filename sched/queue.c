@@ -11,7 +11,7 @@
  *   with none of these    from its own stack: at the event source, the timers, the shared queue, and the others' run queues
  *
  * Own queue and run queue are one FIFO: what is pushed goes to the own queue as long as it has room and the run queue is empty.
- * So up to 32 coroutines go round without an atomic read-modify-write, and one compare-and-swap brings the next 16.
+ * So up to 64 coroutines go round without an atomic read-modify-write, and one compare-and-swap brings the next 32.
  *
  * Sharing. At each dispatch a worker looks whether anybody searches or sleeps. If so, it moves half of its own queue to the run
  * queue, and wakes a sleeper if nobody searches (a wake costs the waker 2–9 µs; what is popped again at once, as in ping-pong, is

@@ -4,6 +4,7 @@
 #ifndef WF_SCHED_READY_H
 #define WF_SCHED_READY_H
 
+#include "sched/state.h"
 #include "sched/worker.h"
 
 /* Who calls? On a worker the coroutine that it runs; on a plain thread (no worker) that one's own block, NULL for want of memory. The
@@ -76,6 +77,21 @@ WF_INLINE wf_coro *wf_ready_take(wf_worker *self)
     wf_localq_leave(q);
     self->tick++;
     return coro;
+}
+
+/* This coroutine, if it is new and waits in the own queue: somebody joins it. So a tree of coroutines that join their children is
+ * run depth first, each child on the warm stack of the last, and not in its whole breadth at once. Every 61st time the others have
+ * their turn. */
+WF_INLINE wf_coro *wf_ready_take_new(wf_worker *self, wf_coro *target)
+{
+    /* relaxed: a hint; if it is in our queue, it is new indeed. */
+    if (wf_state_phase(wf_load_relaxed(&target->state)) != WF_PHASE_NEW || wf_ready_is_eventful(self))
+        return NULL;
+    wf_localq_enter(&self->local);
+    bool found = wf_localq_take_out(&self->local, target);
+    wf_localq_leave(&self->local);
+    self->tick += found;
+    return found ? target : NULL;
 }
 
 /* Queue a READY coroutine where it belongs; the common case of wf_queue_put(self, coro, true). */

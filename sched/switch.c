@@ -162,7 +162,9 @@ void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_held held)
     if (held == 0) {
         next = next_with_stack(self);
     } else {
-        next = wf_ready_take(self);
+        next = held & WF_HELD_JOINERS ? wf_ready_take_new(self, wf_held_target(held)) : NULL;
+        if (next == NULL)
+            next = wf_ready_take(self);
         if (next == NULL || next->stack == NULL)
             next = wf_queue_next_locked(self, next);
     }

@@ -35,7 +35,7 @@ typedef struct weft_spawn_options {
 } weft_spawn_options;
 
 /* Spawn a coroutine that runs fn(arg). It is queued behind what is runnable already and starts when a worker gets to
- * it. The caller owns the handle until it joins, detaches or unreferences it; arg is whose the program says it is.
+ * it; or sooner, when somebody joins it. The caller owns the handle until it joins, detaches or unreferences it; arg is whose the program says it is.
  * Starts the runtime from the environment if need be. Also by a killed coroutine: the new one is not killed with it.
  * NULL with weft_last_error(): -ENOMEM, -ESHUTDOWN (the runtime is stopping), -EINVAL (fn is NULL), or the error of
  * weft_start. Where there is no memory for its stack it is spawned all the same, and starts when others have ended. */
