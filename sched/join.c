@@ -102,7 +102,9 @@ static inline void tell(wf_coro *self, wf_coro *waiter)
         wf_plain_write(&waiter->wait_data[AT_RESULT], (uintptr_t)wf_load_relaxed(&self->arg)); /* relaxed: our own */
     }
     waiter->wake_value = result;
-    wf_ready_put_next(wf_worker_self(), waiter);
+    wf_worker *worker = wf_worker_self();
+    worker->lifo_runs = 0; /* it goes on where this one ends, depth first (sched/ready.h) */
+    wf_ready_put_next(worker, waiter);
 }
 
 static void tell_any(any_node *any)

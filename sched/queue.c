@@ -195,9 +195,17 @@ static void take_arrivals(wf_worker *self)
     }
 }
 
+/* A tree of coroutines that join their children goes depth first and past all others (sched/ready.h), but not for longer than this.
+ * Whoever has its turn begins a tree of its own, perhaps, with some dozen stacks: so not oftener either. */
+#define PAST_OTHERS_NS (WEFT_MILLISECOND)
+
 static void run_timers(wf_worker *self)
 {
     int64_t now = wf_clock_now();
+    if (now - self->others_at > PAST_OTHERS_NS) {
+        self->others_at = now;
+        self->lifo_runs = WF_READY_LIFO_RUNS;
+    }
     wf_store_relaxed(&self->now_ms, (uint32_t)(now / WEFT_MILLISECOND)); /* relaxed: coarse clock */
     if (now >= wf_load_relaxed(&self->wheel_next)) /* relaxed: own wheel; inserts from here only */
         wf_timer_run(self, self, now);

@@ -80,8 +80,8 @@ WF_INLINE wf_coro *wf_ready_take(wf_worker *self)
 }
 
 /* This coroutine, if it is new and waits in the own queue: somebody joins it. So a tree of coroutines that join their children is
- * run depth first, each child on the warm stack of the last, and not in its whole breadth at once. Every 61st time the others have
- * their turn. */
+ * run depth first, each child on the warm stack of the last, and not in its whole breadth at once. After 1 ms others have their turn
+ * (run_timers in sched/queue.c). */
 WF_INLINE wf_coro *wf_ready_take_new(wf_worker *self, wf_coro *target)
 {
     /* relaxed: a hint; if it is in our queue, it is new indeed. */

@@ -47,6 +47,7 @@ typedef struct wf_worker {
     wf_held leave_held;    /* let go after the commit; 0: nothing */
     uint32_t tick;        /* dispatches since the last turn of the shared queue and the event source */
     uint32_t lifo_runs;   /* times in a row that the LIFO slot was taken */
+    int64_t others_at;    /* when the LIFO slot was last passed over for the one that had waited longest */
     bool searching;       /* counted in idle->searching */
     wf_coro *pinned_head; /* FIFO of runnable coroutines that only this worker may run, by link */
     wf_coro *pinned_tail;
