@@ -23,7 +23,7 @@
 #include "core/lock.h"
 
 #ifndef WF_LOCALQ_SIZE
-#define WF_LOCALQ_SIZE 64 /* a power of two; the model uses 2 */
+#define WF_LOCALQ_SIZE 128 /* a power of two; the model uses 2 */
 #endif
 
 typedef struct wf_localq {
@@ -32,6 +32,7 @@ typedef struct wf_localq {
     _Atomic(uint32_t) head;      /* whoever is inside; the owner reads it in push */
     _Atomic(uint32_t) tail;      /* owner */
     _Atomic(void *) slot;        /* whoever is inside; others look whether there is anything */
+    uint32_t front;              /* whoever is inside: so many from head on were put there by wf_localq_unshift */
     wf_lock lock;                /* of the thieves among each other */
     void *items[WF_LOCALQ_SIZE]; /* from head up to tail; i is items[i % size] */
 } wf_localq;
@@ -86,7 +87,18 @@ WF_INLINE void *wf_localq_pop(wf_localq *q)
         return NULL;
     void *item = wf_plain_read(&q->items[head % WF_LOCALQ_SIZE]);
     wf_store_release(&q->head, head + 1); /* ORDER(localq-head): pairs with wf_localq_push. */
+    q->front -= q->front != 0;
     return item;
+}
+
+/* Owner, inside: put `count` items before all others. There is room. */
+static inline void wf_localq_unshift(wf_localq *q, void *const *items, uint32_t count)
+{
+    uint32_t head = wf_load_relaxed(&q->head) - count; /* relaxed: only those inside write it */
+    for (uint32_t i = 0; i < count; i++)
+        wf_plain_write(&q->items[(head + i) % WF_LOCALQ_SIZE], items[i]);
+    wf_store_relaxed(&q->head, head); /* relaxed: leaving publishes it */
+    q->front += count;
 }
 
 /* Owner, inside: this very item, if it is in the queue. Looked for from the newest, since that is who is asked for. */
@@ -97,6 +109,7 @@ static inline bool wf_localq_take_out(wf_localq *q, const void *item)
     for (uint32_t at = tail; at != head; at--) {
         if (wf_plain_read(&q->items[(at - 1) % WF_LOCALQ_SIZE]) != item)
             continue;
+        q->front -= at - head <= q->front;
         for (; at != tail; at++)
             wf_plain_write(&q->items[(at - 1) % WF_LOCALQ_SIZE], wf_plain_read(&q->items[at % WF_LOCALQ_SIZE]));
         wf_store_relaxed(&q->tail, tail - 1); /* relaxed: leaving publishes it */

@@ -34,7 +34,7 @@ enum {
 /* Behind all that is queued here. The coroutine may run on this worker, and is not pinned. */
 WF_INLINE void wf_ready_push(wf_worker *self, wf_coro *coro)
 {
-    if (wf_runq_count(&self->runq) != 0 || !wf_localq_push(&self->local, coro))
+    if (wf_unlikely(!wf_localq_push(&self->local, coro)))
         wf_queue_put_surplus(self, coro);
 }
 
@@ -48,6 +48,12 @@ WF_INLINE void wf_ready_push_next(wf_worker *self, wf_coro *coro)
         wf_ready_push(self, displaced);
 }
 
+/* Older ones are in the run queue, and none of them has been brought to the front of the own queue. */
+WF_INLINE bool wf_ready_is_older_waiting(wf_worker *self)
+{
+    return self->local.front == 0 && wf_runq_count(&self->runq) != 0;
+}
+
 /* Is there anything to look at beside the own queue? What other threads sent, pinned coroutines, the turn of the event source,
  * workers that search or sleep while more than one is queued here. Each of them is rare. */
 WF_INLINE bool wf_ready_is_eventful(wf_worker *self)
@@ -56,7 +62,7 @@ WF_INLINE bool wf_ready_is_eventful(wf_worker *self)
     uintptr_t sent = (uintptr_t)wf_load_relaxed(&self->arrivals) | (uintptr_t)wf_load_relaxed(&self->messages.head);
     bool is_turn = self->tick + 1 >= WF_READY_TURN;
     bool is_wanted = wf_load_relaxed(&wf_rt.idle.counts) != 0 && wf_localq_count(&self->local) > 1;
-    return is_turn || is_wanted || (sent | (uintptr_t)self->pinned_head) != 0;
+    return is_turn || is_wanted || wf_ready_is_older_waiting(self) || (sent | (uintptr_t)self->pinned_head) != 0;
 }
 
 /* The next coroutine of the own queue. NULL: there is none, or something is to be looked at first (wf_queue_next). */
