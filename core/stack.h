@@ -39,7 +39,7 @@ enum wf_stack_guard { WF_GUARD_AUTO, WF_GUARD_MADVISE, WF_GUARD_MPROTECT, WF_GUA
 
 struct wf_slab;
 
-/* Everything but next and the last two fields is set when the stack is made and stays. */
+/* Everything but next and the last three fields is set when the stack is made and stays. */
 typedef struct wf_stack {
     struct wf_stack *next; /* in a cache */
     char *base;            /* lowest address of the span: the guard begins here */
@@ -50,6 +50,7 @@ typedef struct wf_stack {
     uint32_t valgrind_id;  /* core/stack_tools.h */
     uint8_t stack_class;
     bool used;          /* it has run something since it was last clean */
+    uint16_t forks;     /* belongs to what runs on it, which leaves it zero: sched/forks.c */
     void *sanitizer[2]; /* core/fiber.h: what a sanitizer keeps for the stack. Unbound before wf_stack_free, where the
                          * descriptor may be forgotten */
 } wf_stack;

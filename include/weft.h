@@ -5,6 +5,7 @@
 #include "weft/base.h"
 #include "weft/channel.h"
 #include "weft/coroutine.h"
+#include "weft/fork.h"
 #include "weft/io.h"
 #include "weft/net.h"
 #include "weft/offload.h"

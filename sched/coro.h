@@ -39,6 +39,8 @@ enum {
     WF_CORO_FPENV = 1 << 3,   /* keeps mxcsr/x87 (FPCR) control words of its own */
     WF_CORO_STARTED = 1 << 4, /* the body was called, so the cleanup of the argument is the entry's business */
     WF_CORO_TIMED = 1 << 5,   /* its timer was filed at least once, in the wheel of timer_worker */
+    WF_CORO_TASK = 1 << 6,    /* runs a task that another coroutine forked: arg is the task (forks.c) */
+    WF_CORO_FORKED = 1 << 7,  /* tasks of it were counted in wf_stack.forks */
 };
 
 /* What a waiting coroutine waits for; shown by weft_dump. */
@@ -58,6 +60,7 @@ enum wf_wait_kind {
     WF_WAIT_IO,
     WF_WAIT_IO_CANCEL,
     WF_WAIT_OFFLOAD,
+    WF_WAIT_FORK,
     WF_WAIT_KINDS
 };
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "sched/dump.h"
+#include "sched/forks.h"
 #include "sched/monitor.h"
 #include "sched/worker.h"
 
@@ -42,6 +43,7 @@ static void in_child(void)
         return;
     if (wf_rt.workers != NULL && wf_rt.driver != NULL && wf_rt.driver->abandon != NULL)
         wf_rt.driver->abandon(wf_rt.workers, wf_rt.count);
+    wf_forks_forget();
     wf_worker_forget();
     wf_monitor_forget();
     wf_dump_signal_forget();

@@ -9,6 +9,7 @@
  *                         do not starve the rest
  *   then                  at its pinned list and its own queue, by turns; the own queue is filled up from the run queue
  *   with none of these    from its own stack: at the event source, the timers, the shared queue, and the others' run queues
+ *                         and forks (sched/forks.c)
  *
  * Own queue and run queue are one FIFO, of which the run queue is the older part. What is pushed goes to the own queue; when that
  * is full, the older half of it moves to the run queue. Before the newer part goes on, 32 of the run queue are brought back to
@@ -26,6 +27,7 @@
 #include "sched/worker.h"
 
 #include "core/clock.h"
+#include "sched/forks.h"
 #include "sched/ready.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
@@ -159,6 +161,12 @@ void wf_queue_put(wf_worker *self, wf_coro *coro, bool next)
     } else {
         wf_ready_push(self, coro);
     }
+}
+
+void wf_queue_put_quiet(wf_worker *self, wf_coro *coro)
+{
+    if (!wf_localq_push(&self->local, coro) && !wf_runq_push(&self->runq, coro))
+        put_shared(coro, coro, 1);
 }
 
 void wf_queue_wake_one(wf_worker *self)
@@ -400,7 +408,7 @@ static wf_coro *steal(wf_worker *self)
             return coro;
         }
     }
-    return NULL;
+    return wf_forks_steal(self);
 }
 
 /* What a stuck worker keeps for itself. The suspect is one that was seen to keep something; it is stuck when it has not
@@ -527,5 +535,5 @@ bool wf_queue_has_work(wf_worker *self)
     for (unsigned i = 0; i < wf_rt.count; i++)
         if (wf_runq_count(&wf_rt.workers[i]->runq) != 0)
             return true;
-    return false;
+    return wf_forks_wanted(self);
 }

@@ -26,6 +26,7 @@
 #include "core/topology.h"
 #include "sched/config.h"
 #include "sched/dump.h"
+#include "sched/forks.h"
 #include "sched/monitor.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
@@ -105,6 +106,7 @@ static wf_worker *make_worker(unsigned index)
     worker->random = index * 2654435761u + 1;
     worker->spin_ns = wf_rt.config.spin_us * 1000;
     wf_wheel_init(&worker->wheel, wf_clock_now());
+    wf_forks_init(worker);
     wf_store_relaxed(&worker->wheel_next, WEFT_NEVER); /* relaxed: its thread does not exist yet */
     return worker;
 }

@@ -11,10 +11,12 @@
 
 #include "core/clock.h"
 #include "core/fiber.h"
+#include "sched/forks.h"
 #include "sched/life.h"
 #include "sched/ready.h"
 #include "sched/state.h"
 #include "sched/suspend.h"
+#include "sched/task.h"
 #include "sched/worker.h"
 
 /* ---- spawning ---- */
@@ -222,10 +224,11 @@ static void run_out(wf_coro *self)
 static WF_SLOW void tidy_up(wf_coro *self, void *arg)
 {
     run_out(self);
-    if (self->extra->cleanup_arg == NULL)
-        return;
-    self->extra->cleanup_arg(arg);
-    run_out(self);
+    if (self->extra->cleanup_arg != NULL) {
+        self->extra->cleanup_arg(arg);
+        run_out(self);
+    }
+    wf_forks_end(wf_worker_self(), self);
 }
 
 void wf_coro_run(wf_coro *self)
@@ -233,12 +236,16 @@ void wf_coro_run(wf_coro *self)
     void *arg = wf_load_relaxed(&self->arg); /* relaxed: the queue published it */
     void *result = NULL;
     pin_if_asked(self);
-    if (!wf_load_relaxed(&self->killed)) { /* relaxed: a kill that is not seen here ends its first blocking call */
+    if (wf_unlikely(self->flags & WF_CORO_TASK)) {
+        result = wf_forks_run(arg);               /* also when it was killed: a task always runs */
+    } else if (!wf_load_relaxed(&self->killed)) { /* relaxed: one not seen here ends its first blocking call */
         self->flags |= WF_CORO_STARTED;
         result = self->fn(arg);
     }
-    if (wf_worker_self() == NULL)
+    wf_worker *worker = wf_worker_self();
+    if (worker == NULL)
         wf_die("the child of a fork returned from the coroutine in which it was made; it must exec or _exit");
+    wf_forks_end(worker, self);
     self->timeouts = NULL; /* one that the body forgot to stop was in a frame of it */
     self->shield = 1;      /* what follows may block */
     if (wf_unlikely(self->extra != NULL))
@@ -248,6 +255,10 @@ void wf_coro_run(wf_coro *self)
     /* Before the joiners hear of it, so that whoever has joined all finds none alive. The worker's thread does not end before
      * the rest is done, so weft_stop may go on from here. */
     wf_runtime_count_finished(wf_worker_self());
+    if (wf_unlikely(self->flags & WF_CORO_TASK)) {
+        wf_store_relaxed(&self->arg, NULL); /* relaxed: DONE publishes it */
+        wf_task_publish(result);
+    }
     wf_join_publish(self);
 }
 

@@ -27,6 +27,9 @@ static void add_worker(weft_stats_info *stats, wf_worker *worker)
     stats->polls += wf_load_relaxed(&worker->polls);
     stats->events += wf_load_relaxed(&worker->events);
     stats->stalls += wf_load_relaxed(&worker->stalls);
+    stats->forks_exposed += wf_load_relaxed(&worker->forks_exposed);
+    stats->forks_stolen += wf_load_relaxed(&worker->forks_stolen);
+    stats->forks_moved += wf_load_relaxed(&worker->forks_moved);
     if (wf_rt.driver->live != NULL)
         stats->operations_live += wf_rt.driver->live(worker);
 }

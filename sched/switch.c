@@ -12,6 +12,7 @@
 
 #include "core/context.h"
 #include "core/fiber.h"
+#include "sched/forks.h"
 #include "sched/ready.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
@@ -148,6 +149,7 @@ WF_INLINE wf_coro *next_with_stack(wf_worker *self)
 void wf_leave_to_yield(wf_coro *coro)
 {
     wf_worker *self = wf_worker_self();
+    wf_forks_leave(self, coro);
     wf_coro *next = next_with_stack(self);
     if (next == NULL)
         wf_count(&self->dispatches, 1); /* nobody else to run: it is next itself, and not stuck */
@@ -159,6 +161,7 @@ void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_held held)
 {
     wf_worker *self = wf_worker_self();
     wf_coro *next;
+    wf_forks_leave(self, coro);
     if (held == 0) {
         next = next_with_stack(self);
     } else {

@@ -17,6 +17,7 @@
 #include "core/fiber.h"
 #include "core/futex.h"
 #include "sched/dump.h"
+#include "sched/forks.h"
 #include "sched/monitor.h"
 
 _Thread_local wf_worker *wf_this_worker;
@@ -176,6 +177,7 @@ static void *worker_main(void *arg)
     pthread_once(&end_once, make_end_key);
     pthread_setspecific(end_key, self);
     wf_this_worker = self;
+    wf_forks_enter(self);
     int error = enter(self);
     wf_runtime_entered(self, error);
     if (error == 0) {
@@ -184,6 +186,7 @@ static void *worker_main(void *arg)
     }
     wf_stack_cache_flush(&self->stacks);
     wf_coro_cache_flush(self);
+    wf_forks_enter(NULL);
     wf_this_worker = NULL;
     return NULL;
 }

@@ -9,6 +9,7 @@
 #include "core/inbox.h"
 #include "core/localq.h"
 #include "core/runq.h"
+#include "core/split_deque.h"
 #include "core/stack.h"
 #include "core/wheel.h"
 #include "sched/coro.h"
@@ -49,6 +50,7 @@ typedef struct wf_worker {
     uint32_t lifo_runs;   /* times in a row that the LIFO slot was taken */
     int64_t others_at;    /* when the LIFO slot was last passed over for the one that had waited longest */
     bool searching;       /* counted in idle->searching */
+    bool forking;         /* the running coroutine has forked since it was dispatched: `forks` is its */
     wf_coro *pinned_head; /* FIFO of runnable coroutines that only this worker may run, by link */
     wf_coro *pinned_tail;
     wf_coro *blocks; /* free control blocks, by link */
@@ -75,7 +77,7 @@ typedef struct wf_worker {
     /* owner writes, anybody reads: */
     _Alignas(WF_CACHE_LINE) _Atomic(int64_t) dispatched_at; /* coarse clock of the last dispatch, for the monitor */
     _Atomic(uint64_t) dispatches, yields, suspends, spawned, finished, steals, stolen, parks, wakes, polls, events,
-        stalls;
+        stalls, forks_exposed, forks_stolen, forks_moved;
     _Atomic(uint32_t) now_ms; /* coarse milliseconds, refreshed when the clock is read anyway */
 
     /* mostly the owner: what it keeps for itself */
@@ -83,6 +85,7 @@ typedef struct wf_worker {
 
     /* thieves: */
     wf_runq runq;
+    wf_split forks; /* tasks forked by the running coroutine (forks.c) */
 
     /* any (atomic): */
     _Alignas(WF_CACHE_LINE) wf_parking parking;
@@ -188,6 +191,9 @@ void wf_queue_put_surplus(wf_worker *self, wf_coro *coro);
 
 /* Give a coroutine from a queue its stack, if it has none. NULL: there is none to be had, and it was put aside. */
 wf_coro *wf_queue_give_stack(wf_worker *self, wf_coro *coro);
+/* To the end of this worker's run queue, or where that is full of the shared one; nobody is woken, no lock but that one taken. The
+ * dispatch that follows looks whether somebody should help. */
+void wf_queue_put_quiet(wf_worker *self, wf_coro *coro);
 
 /* The next coroutine to run on this worker, with a stack bound, from its own queues and, every so often, from the shared queue
  * and the event source. NULL: look elsewhere, from the worker's own stack. */

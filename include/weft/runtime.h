@@ -86,6 +86,9 @@ typedef struct weft_stats_info {
     uint64_t parks, wakes;   /* times a worker slept; times one was woken by another */
     uint64_t polls, events;  /* looks at the event source that found something; events found */
     uint64_t stalls;         /* workers that the monitor found stuck */
+    uint64_t forks_exposed;  /* tasks that were offered to other workers */
+    uint64_t forks_stolen;   /* tasks that another worker took */
+    uint64_t forks_moved;    /* tasks that became coroutines because the one that forked them suspended */
 } weft_stats_info;
 
 /* Fill in the counters of the running runtime. 0, -EINVAL, -ESRCH when not running. Never suspends. */
