@@ -1,7 +1,7 @@
 /* The handler of SIGSEGV and SIGBUS.
  *
- *   fault in a guard      say so with write(2), restore the previous disposition, return: the instruction faults again and
- *                         the process dies, or is dealt with, as it would have been
+ *   fault in a guard      say so with write(2), with the backtrace, restore the previous disposition, return: the instruction
+ *                         faults again and the process dies, or is dealt with, as it would have been
  *   anything else         call the previous handler with its own mask, on our alternate stack. Where there was none, restore
  *                         the default and return; a signal that somebody sent is sent again, since it does not recur
  *
@@ -19,12 +19,16 @@
 
 #include "core/atomics.h"
 #include "core/fault_context.h"
+#include "core/fault_frames.h"
 #include "core/lock.h"
 #include "core/stack.h"
 #include "core/syscall.h"
+#include "core/text.h"
+#include "core/write.h"
 
 enum {
-    HANDLER_STACK = 32 << 10, /* beyond what the kernel itself needs for the frame of a signal */
+    HANDLER_STACK =
+        32 << 10, /* the unwinder wants some 6 KiB of it; beyond what the kernel needs for the frame of a signal */
     LINE = 640,
     NAME = 256,
     GUARD_PAGE_LEAST = 4096,
@@ -35,35 +39,6 @@ static bool installed;                 /* lock install_lock */
 static struct sigaction previous_segv; /* written before the handler can run */
 static struct sigaction previous_bus;
 static _Atomic(wf_fault_describe *) describe_coroutine;
-
-/* ---- text ---- */
-
-typedef struct line {
-    char text[LINE];
-    size_t length;
-} line;
-
-static void put(line *out, const char *text)
-{
-    size_t length = strlen(text);
-    if (length > sizeof out->text - out->length)
-        length = sizeof out->text - out->length;
-    memcpy(out->text + out->length, text, length);
-    out->length += length;
-}
-
-static void put_number(line *out, uintptr_t number, unsigned base)
-{
-    char digits[24];
-    size_t at = sizeof digits;
-    digits[--at] = 0;
-    do {
-        digits[--at] = "0123456789abcdef"[number % base];
-        number /= base;
-    } while (number > 0);
-    put(out, base == 16 ? "0x" : "");
-    put(out, digits + at);
-}
 
 /* ---- the report ---- */
 
@@ -76,24 +51,27 @@ static void report(const void *address, uintptr_t sp, const char *base, size_t s
         describe(address, name, sizeof name);
     name[NAME - 1] = 0;
 
-    line out = {.length = 0};
+    char line[LINE];
+    wf_text out = wf_text_in(line, sizeof line);
     bool overflow = sp - (uintptr_t)base < size;
-    put(&out, overflow ? "weft: stack overflow in coroutine " : "weft: access to the stack guard of coroutine ");
-    put(&out, name);
-    put(&out, overflow ? ": its stack of " : ", which has a stack of ");
-    put_number(&out, size, 10);
-    put(&out, " bytes (usable ");
-    put_number(&out, size - guard, 10);
-    put(&out, overflow ? ") is exhausted at address " : "), at address ");
-    put_number(&out, (uintptr_t)address, 16);
+    wf_text_put(&out,
+                overflow ? "weft: stack overflow in coroutine " : "weft: access to the stack guard of coroutine ");
+    wf_text_put(&out, name);
+    wf_text_put(&out, overflow ? ": its stack of " : ", which has a stack of ");
+    wf_text_put_decimal(&out, size);
+    wf_text_put(&out, " bytes (usable ");
+    wf_text_put_decimal(&out, size - guard);
+    wf_text_put(&out, overflow ? ") is exhausted at address " : "), at address ");
+    wf_text_put_hex(&out, (uintptr_t)address);
     if (overflow) {
-        put(&out, "; raise stack_size in weft_spawn_opt or WEFT_STACK_SIZE\n");
+        wf_text_put(&out, "; raise stack_size in weft_spawn_opt or WEFT_STACK_SIZE\n");
     } else {
-        put(&out, " while the stack pointer is ");
-        put_number(&out, sp, 16);
-        put(&out, ": a wild pointer, or a frame larger than the guard (compile with -fstack-clash-protection)\n");
+        wf_text_put(&out, " while the stack pointer is ");
+        wf_text_put_hex(&out, sp);
+        wf_text_put(&out,
+                    ": a wild pointer, or a frame larger than the guard (compile with -fstack-clash-protection)\n");
     }
-    wf_syscall3(SYS_write, STDERR_FILENO, out.text, out.length);
+    wf_write_all(STDERR_FILENO, out.start, (size_t)(out.at - out.start));
 }
 
 static bool report_guard_hit(const siginfo_t *info, const void *context)
@@ -107,6 +85,7 @@ static bool report_guard_hit(const siginfo_t *info, const void *context)
     while (guard < size && wf_stack_guard_hit(base + guard, NULL, NULL))
         guard += GUARD_PAGE_LEAST;
     report(info->si_addr, wf_fault_sp(context), base, size, guard);
+    wf_fault_frames(wf_fault_pc(context));
     return true;
 }
 

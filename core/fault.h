@@ -1,5 +1,5 @@
 /* The report of a stack overflow: a fault in the guard of a coroutine's stack is caught on an alternate signal stack, named on
- * stderr, and then dealt with as if weft were not there.
+ * stderr, with its backtrace, and then dealt with as if weft were not there.
  *
  * Everything else that raises SIGSEGV or SIGBUS goes to whoever had the signal before.
  */

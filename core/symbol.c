@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/text.h"
+
 enum { NAME_MAX_SHOWN = 64 };
 
 typedef struct symbol {
@@ -114,30 +116,7 @@ static bool find_in_file(const char *path, uint64_t at, symbol *found)
     return result;
 }
 
-/* ---- text, without printf, which signal handlers may not call ---- */
-
-typedef struct text {
-    char *at;
-    char *end; /* where the terminating zero goes at the latest */
-} text;
-
-static void put(text *out, const char *string)
-{
-    while (*string != '\0' && out->at < out->end)
-        *out->at++ = *string++;
-    *out->at = '\0';
-}
-
-static void put_hex(text *out, uint64_t number)
-{
-    char digits[19] = "0x";
-    int length = 3;
-    while (length < 18 && number >> 4 * (length - 2) != 0)
-        length++;
-    for (int i = length - 1; i >= 2; i--, number >>= 4)
-        digits[i] = "0123456789abcdef"[number & 15];
-    put(out, digits);
-}
+/* ---- text ---- */
 
 static const char *base_name(const char *path)
 {
@@ -146,42 +125,42 @@ static const char *base_name(const char *path)
 }
 
 /* The main program has no name in the list of objects. */
-static void put_file_name(text *out, const struct link_map *object)
+static void put_file_name(wf_text *out, const struct link_map *object)
 {
     char path[256];
     if (object->l_name[0] != '\0') {
-        put(out, base_name(object->l_name));
+        wf_text_put(out, base_name(object->l_name));
         return;
     }
     ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
     path[length > 0 ? length : 0] = '\0';
-    put(out, length > 0 ? base_name(path) : "program");
+    wf_text_put(out, length > 0 ? base_name(path) : "program");
 }
 
 void wf_symbol_format(const void *address, bool is_return, char *buffer, size_t size)
 {
-    text out = {buffer, buffer + size - 1};
+    wf_text out = wf_text_in(buffer, size);
     uintptr_t behind = is_return ? 1 : 0;
     uintptr_t at = (uintptr_t)address - behind;
     struct dl_find_object object;
     if (_dl_find_object((void *)at, &object) != 0) {
-        put_hex(&out, (uintptr_t)address);
+        wf_text_put_hex(&out, (uintptr_t)address);
         return;
     }
     const struct link_map *map = object.dlfo_link_map;
     symbol found;
     if (!find_in_file(map->l_name[0] != '\0' ? map->l_name : "/proc/self/exe", at - map->l_addr, &found)) {
         put_file_name(&out, map);
-        put(&out, "+");
-        put_hex(&out, at + behind - map->l_addr);
+        wf_text_put(&out, "+");
+        wf_text_put_hex(&out, at + behind - map->l_addr);
         return;
     }
-    put(&out, found.name);
+    wf_text_put(&out, found.name);
     if (found.offset + behind != 0) {
-        put(&out, "+");
-        put_hex(&out, found.offset + behind);
+        wf_text_put(&out, "+");
+        wf_text_put_hex(&out, found.offset + behind);
     }
-    put(&out, " (");
+    wf_text_put(&out, " (");
     put_file_name(&out, map);
-    put(&out, ")");
+    wf_text_put(&out, ")");
 }

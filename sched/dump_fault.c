@@ -1,9 +1,8 @@
 /* Who overflowed its stack: called by the handler of core/fault.h, so nothing here locks, allocates or trusts what it reads. */
-#include <string.h>
-
 #include "core/peek.h"
 #include "core/stack.h"
 #include "core/symbol.h"
+#include "core/text.h"
 #include "sched/dump.h"
 #include "sched/worker.h"
 
@@ -38,34 +37,13 @@ static wf_coro *owner_of(const void *address)
     return s.owner;
 }
 
-/* Append `text` to the string in the buffer, as far as it fits. */
-static void append(char *buffer, size_t size, const char *text)
-{
-    size_t length = strnlen(buffer, size - 1);
-    size_t more = strnlen(text, size - 1 - length);
-    memcpy(buffer + length, text, more);
-    buffer[length + more] = '\0';
-}
-
-static void append_number(char *buffer, size_t size, uint64_t number)
-{
-    char digits[21];
-    char *at = digits + sizeof(digits) - 1;
-    *at = '\0';
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    append(buffer, size, at);
-}
-
 const char *wf_coro_format_id(uint64_t id, char buffer[static WF_CORO_ID_TEXT])
 {
     enum { OFFSET_BITS = 28 }; /* of a handle: see sched/coro.h */
-    buffer[0] = '\0';
-    append_number(buffer, WF_CORO_ID_TEXT, id & ((UINT64_C(1) << OFFSET_BITS) - 1));
-    append(buffer, WF_CORO_ID_TEXT, ".");
-    append_number(buffer, WF_CORO_ID_TEXT, id >> OFFSET_BITS);
+    wf_text out = wf_text_in(buffer, WF_CORO_ID_TEXT);
+    wf_text_put_decimal(&out, id & ((UINT64_C(1) << OFFSET_BITS) - 1));
+    wf_text_put(&out, ".");
+    wf_text_put_decimal(&out, id >> OFFSET_BITS);
     return buffer;
 }
 
@@ -73,20 +51,20 @@ void wf_dump_fault(const void *fault_address, char *buffer, size_t size)
 {
     if (size == 0)
         return;
-    buffer[0] = '\0';
+    wf_text out = wf_text_in(buffer, size);
     wf_coro *coro = owner_of(fault_address);
     if (coro == NULL) {
-        append(buffer, size, "unknown to weft");
+        wf_text_put(&out, "unknown to weft");
         return;
     }
     char id[WF_CORO_ID_TEXT], entry[128];
-    append(buffer, size, wf_coro_format_id((uint64_t)(uintptr_t)wf_coro_handle(coro), id));
+    wf_text_put(&out, wf_coro_format_id((uint64_t)(uintptr_t)wf_coro_handle(coro), id));
     if (wf_coro_name(coro)[0] != '\0') {
-        append(buffer, size, " \"");
-        append(buffer, size, wf_coro_name(coro));
-        append(buffer, size, "\"");
+        wf_text_put(&out, " \"");
+        wf_text_put(&out, wf_coro_name(coro));
+        wf_text_put(&out, "\"");
     }
     wf_symbol_format((const void *)(uintptr_t)coro->fn, false, entry, sizeof(entry));
-    append(buffer, size, ", entry ");
-    append(buffer, size, entry);
+    wf_text_put(&out, ", entry ");
+    wf_text_put(&out, entry);
 }

@@ -317,8 +317,10 @@ static void test_faults_stack_overflow_dies_by_sigsegv_and_names_the_coroutine(v
     int status = status_of(overflow_inside, said);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGSEGV);
-    assert_non_null(strstr(said, "digger"));
-    assert_non_null(strstr(said, "overflow_inside"));
+    assert_non_null(strstr(said, " \"digger\", entry overflow_inside (test_faults): its stack of "));
+    assert_non_null(strstr(said, "\n    #0  dig"));
+    assert_non_null(strstr(said, " overflow_inside+0x"));
+    assert_non_null(strstr(said, " wf_coro_main+0x"));
 }
 
 static int return_while_they_sleep(void)

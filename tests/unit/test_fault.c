@@ -18,7 +18,7 @@
 #include "core/fault.h"
 #include "core/stack.h"
 
-static char output[4096]; /* what the child wrote to stderr */
+static char output[8192]; /* what the child wrote to stderr */
 
 static int status_of_child(void (*body)(void))
 {
@@ -78,9 +78,10 @@ __attribute__((noinline)) static int dig(volatile char *above, int depth)
     return depth == 0 ? 0 : dig(frame, depth - 1) + frame[0];
 }
 
-static void digger(void)
+__attribute__((noinline)) static void digger(void)
 {
     dig(NULL, 1 << 20);
+    __asm__ volatile(""); /* not a tail call, which would leave no frame */
 }
 
 static void enter_digger(void (*body)(void))
@@ -112,6 +113,20 @@ static void test_fault_overflow_is_named_and_dies_by_sigsegv(void **state)
     assert_null(strstr(strstr(output, "weft:") + 1, "weft:")); /* said once */
 }
 
+static void test_fault_overflow_shows_what_recurs_and_how_it_began(void **state)
+{
+    (void)state;
+    expect_signal(status_of_child(overflow), SIGSEGV);
+    assert_non_null(strstr(output, "WEFT_STACK_SIZE\n    #0  dig"));
+    assert_non_null(strstr(output, "\n    #11 dig"));
+    const char *left_out = strstr(output, "\n    and ");
+    assert_non_null(left_out);
+    assert_non_null(strstr(left_out, " more, then\n    #"));
+    const char *began = strstr(left_out, " digger+0x");
+    assert_non_null(began);
+    assert_non_null(strstr(began, " (test_fault)\n"));
+}
+
 static void overflow_unnamed(void)
 {
     if (wf_fault_install(NULL) != 0 || wf_fault_thread_enter(&alternate) != 0)
@@ -139,6 +154,7 @@ static void test_fault_guard_hit_from_outside_is_not_called_an_overflow(void **s
     expect_signal(status_of_child(poke_guard), SIGSEGV);
     assert_null(strstr(output, "stack overflow"));
     assert_non_null(strstr(output, "weft: access to the stack guard of coroutine 17"));
+    assert_non_null(strstr(output, "\n    #0  poke_guard+0x"));
 }
 
 /* ---- what is none of weft's business ---- */
@@ -320,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fault_overflow_is_named_and_dies_by_sigsegv),
+        cmocka_unit_test(test_fault_overflow_shows_what_recurs_and_how_it_began),
         cmocka_unit_test(test_fault_overflow_without_describe_is_still_reported),
         cmocka_unit_test(test_fault_guard_hit_from_outside_is_not_called_an_overflow),
         cmocka_unit_test(test_fault_wild_pointer_dies_by_sigsegv_in_silence),
