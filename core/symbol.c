@@ -137,6 +137,12 @@ static void put_file_name(wf_text *out, const struct link_map *object)
     wf_text_put(out, length > 0 ? base_name(path) : "program");
 }
 
+bool wf_symbol_is_code(const void *address)
+{
+    struct dl_find_object object;
+    return _dl_find_object((void *)(uintptr_t)address, &object) == 0;
+}
+
 void wf_symbol_format(const void *address, bool is_return, char *buffer, size_t size)
 {
     wf_text out = wf_text_in(buffer, size);

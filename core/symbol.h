@@ -10,4 +10,7 @@
  * of the code, so it is slow, but async-signal-safe. May set errno. */
 void wf_symbol_format(const void *address, bool is_return, char *buffer, size_t size);
 
+/* Does the address lie in the program or in a library that it has loaded? Async-signal-safe. */
+bool wf_symbol_is_code(const void *address);
+
 #endif

@@ -68,7 +68,10 @@ int wf_plain_poll(wf_coro *self, const wf_fd_group *group, struct pollfd *fds, n
     self->wait_data[1] = (uint64_t)(int64_t)wakeup;
     int result = wf_fd_join_group(group, self);
     if (result == 0) {
+        void *object = n == 1 ? (void *)(intptr_t)fds[0].fd : fds; /* as wf_op_run and wf_op_poll have it */
+        wf_thread_waits_elsewhere(self, WF_WAIT_IO, object, __builtin_frame_address(0));
         result = wait_in_kernel(group, fds, n, effective);
+        wf_thread_waits_elsewhere(self, WF_WAIT_NONE, NULL, NULL);
         wf_fd_part_group(self);
     }
     if (wakeup >= 0)

@@ -1,4 +1,4 @@
-/* weft_dump: every coroutine, what it waits for, and where.
+/* weft_dump: every coroutine, what it waits for, and where; and every plain thread that waits in weft.
  *
  * Nothing is stopped for it. A control block is copied and its state word compared before and after: the word has the number of
  * the wait (its ticket), so if it is the same, the coroutine has not moved meanwhile and the copy is coherent. The stack of one
@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "core/context.h"
 #include "core/peek.h"
 #include "core/symbol.h"
+#include "core/syscall.h"
 #include "core/write.h"
 #include "sched/state.h"
 #include "sched/worker.h"
@@ -63,8 +65,9 @@ static struct {
     wf_lock lock;
     /* lock: */
     int fd;
-    int error; /* the first one of a write; nothing is written after it */
-    unsigned count;
+    int error;        /* the first one of a write; nothing is written after it */
+    unsigned count;   /* coroutines */
+    unsigned threads; /* plain ones that wait */
     size_t length;
     char text[16384];
     name names[CACHED];
@@ -144,16 +147,21 @@ static bool take_block(wf_coro *coro, picture *p)
     return false;
 }
 
+static void make_printable(char *string)
+{
+    for (char *c = string; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == '"')
+            *c = '?';
+    }
+}
+
 static void take_name(picture *p)
 {
     p->name[0] = '\0';
     if (p->block.extra == NULL || wf_peek(p->block.extra->name, p->name, sizeof(p->name)) != 0)
         return;
     p->name[sizeof(p->name) - 1] = '\0';
-    for (char *c = p->name; *c != '\0'; c++) {
-        if ((unsigned char)*c < ' ' || *c == '"')
-            *c = '?';
-    }
+    make_printable(p->name);
 }
 
 /* Read some words of the present stack, from what was copied of it if possible. */
@@ -181,20 +189,28 @@ static bool take_frame(const char *low, const char *high, const void **frame, co
     return *address != NULL;
 }
 
+/* Copy the part of a stack that is most likely needed; the rest is read word by word. */
+static bool copy_stack(const char *from, size_t size)
+{
+    dump.stack_from = from;
+    dump.stack_size = size < sizeof(dump.stack) ? size : sizeof(dump.stack);
+    memset(dump.stack + dump.stack_size, 0, sizeof(dump.stack) - dump.stack_size);
+    if (wf_peek(from, dump.stack, dump.stack_size) == 0)
+        return true;
+    dump.stack_size = 0;
+    return false;
+}
+
 /* Walk the frames of a suspended one, from where its registers are saved. */
 static void take_frames(picture *p)
 {
-    p->frames = 0;
     wf_stack stack;
     if (p->block.stack == NULL || wf_peek(p->block.stack, &stack, sizeof(stack)) != 0)
         return;
     const char *low = stack.base + stack.guard_size, *high = stack.base + stack.size, *sp = p->block.sp;
     if (sp < low || sp >= high || (uintptr_t)sp % sizeof(void *) != 0)
         return;
-    dump.stack_from = sp;
-    dump.stack_size = (size_t)(high - sp) < sizeof(dump.stack) ? (size_t)(high - sp) : sizeof(dump.stack);
-    memset(dump.stack + dump.stack_size, 0, sizeof(dump.stack) - dump.stack_size);
-    if (wf_peek(sp, dump.stack, dump.stack_size) != 0)
+    if (!copy_stack(sp, (size_t)(high - sp)))
         return;
     wf_context_frame top = wf_context_top_frame(dump.stack);
     const void *frame = top.frame, *address = top.return_address;
@@ -203,7 +219,19 @@ static void take_frames(picture *p)
     } while (p->frames < FRAMES && take_frame(low, high, &frame, &address));
 }
 
-/* ---- printing one coroutine ---- */
+/* Walk the frames of a plain thread that waits. Nobody knows where its stack ends, and the program above weft may keep no frame
+ * pointers: the walk ends where a frame is not above the one before, or returns to what is no code. */
+static void take_thread_frames(picture *p, const void *frame)
+{
+    enum { REACH = 8 << 20 };
+    const char *low = frame;
+    const void *address;
+    copy_stack(low, sizeof(dump.stack));
+    while (p->frames < FRAMES && take_frame(low, low + REACH, &frame, &address) && wf_symbol_is_code(address))
+        p->frame[p->frames++] = address;
+}
+
+/* ---- printing one ---- */
 
 static void say_object(unsigned kind, const void *object)
 {
@@ -296,6 +324,41 @@ static void show(wf_coro *coro, void *arg)
     dump.count++;
 }
 
+/* The name that the thread has in the kernel. */
+static void take_thread_name(picture *p, int32_t tid)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid);
+    long fd = wf_syscall4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    long n = fd < 0 ? 0 : wf_syscall3(SYS_read, fd, p->name, sizeof(p->name) - 1);
+    if (fd >= 0)
+        wf_syscall3(SYS_close, fd, 0, 0);
+    p->name[n > 0 ? n : 0] = '\0';
+    p->name[strcspn(p->name, "\n")] = '\0';
+    make_printable(p->name);
+}
+
+/* A plain thread, if it waits at this moment: in a futex, and then it is WAITING, or in ppoll. */
+static void show_thread(wf_coro *thread, int32_t tid, const void *frame)
+{
+    picture p = {.frames = 0};
+    if (dump.error != 0 || !take_block(thread, &p))
+        return;
+    bool waits = wf_state_phase(p.state) == WF_PHASE_WAITING ||
+                 wf_load_relaxed(&p.block.wait_kind) != WF_WAIT_NONE; /* relaxed: our copy */
+    if (!waits)
+        return;
+    take_thread_name(&p, tid);
+    take_thread_frames(&p, frame);
+    if (has_moved(thread, p.state))
+        return;
+    say("thread %d \"%s\" ", tid, p.name);
+    say_wait(&p);
+    say("\n");
+    say_frames(&p);
+    dump.threads++;
+}
+
 int weft_dump(int fd)
 {
     /* ORDER(phase): pairs with weft_start: the configuration and the choices were made before the runtime was on. */
@@ -306,9 +369,11 @@ int weft_dump(int fd)
     dump.fd = fd;
     dump.error = 0;
     dump.count = 0;
+    dump.threads = 0;
     say("weft: %u workers, event source %s\n", wf_rt.count, wf_rt.driver->name);
     wf_coro_each(show, NULL);
-    say("weft: %u in all\n", dump.count);
+    wf_thread_each(show_thread);
+    say("weft: %u coroutines and %u waiting threads in all\n", dump.count, dump.threads);
     flush();
     int error = dump.error;
     wf_unlock(&dump.lock);

@@ -38,6 +38,7 @@ static void in_parent(void)
 static void in_child(void)
 {
     in_parent();
+    wf_thread_forget_others();
     /* relaxed, all of it: there is one thread. */
     if (wf_load_relaxed(&wf_rt.phase) == WF_RUNTIME_OFF)
         return;

@@ -3,9 +3,13 @@
  * The block is made when a thread first has to wait (or starts a timeout) and given back when the thread ends. It is always
  * RUNNING or WAITING. Whoever claims it writes wake_value and then sets thread_awake; the thread looks at that word only, because
  * its state says READY a moment before wake_value is there.
+ *
+ * A thread that waits for a descriptor sleeps in ppoll (io/plain.c) and stays RUNNING; what it waits for is noted all the same, so
+ * that weft_dump can show it.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/clock.h"
@@ -19,10 +23,36 @@ static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 
 /* Blocks of threads are no coroutines: they have no handle, and no walk over all coroutines meets them. Like those they are never
  * unmapped and keep their ticket, so they are recycled here. */
+typedef struct thread_block {
+    _Alignas(WF_CACHE_LINE) wf_coro coro;
+    struct thread_block *next;   /* among all; fixed once it can be reached */
+    _Atomic(int32_t) tid;        /* 0: it belongs to no thread at present */
+    _Atomic(const void *) frame; /* of the wait that is on */
+} thread_block;
+
 static struct {
     wf_lock lock;
-    wf_coro *free; /* by link */
+    wf_coro *free;               /* by link */
+    _Atomic(thread_block *) all; /* written under the lock; it only grows */
 } pool;
+
+static thread_block *block_of(wf_coro *self)
+{
+    return wf_container_of(self, thread_block, coro);
+}
+
+static wf_coro *new_block(void)
+{
+    thread_block *block = wf_alloc_aligned(WF_CACHE_LINE, sizeof(*block));
+    if (block == NULL)
+        return NULL;
+    wf_lock_take(&pool.lock);
+    block->next = wf_load_relaxed(&pool.all); /* relaxed: under the lock */
+    /* ORDER(thread-blocks): pairs with wf_thread_each: the block and its `next`. */
+    wf_store_release(&pool.all, block);
+    wf_unlock(&pool.lock);
+    return &block->coro;
+}
 
 static wf_coro *take_block(void)
 {
@@ -31,11 +61,12 @@ static wf_coro *take_block(void)
     if (block != NULL)
         pool.free = block->link;
     wf_unlock(&pool.lock);
-    return block != NULL ? block : wf_alloc_aligned(WF_CACHE_LINE, sizeof(*block));
+    return block != NULL ? block : new_block();
 }
 
 static void put_block(wf_coro *block)
 {
+    wf_store_relaxed(&block_of(block)->tid, 0); /* relaxed: for dumps */
     wf_free(block->extra);
     block->extra = NULL;
     wf_lock_take(&pool.lock);
@@ -67,6 +98,7 @@ __attribute__((noinline)) wf_coro *wf_thread_self(void)
         return NULL;
     wf_coro_init(self, 0);
     self->flags = WF_CORO_THREAD;
+    wf_store_relaxed(&block_of(self)->tid, gettid()); /* relaxed: for dumps */
     wf_state_dispatch(self);
     if (pthread_setspecific(thread_key, self) != 0) {
         put_block(self);
@@ -95,7 +127,8 @@ static void sleep_until_awake(wf_coro *self, int64_t deadline)
 
 void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held)
 {
-    wf_store_relaxed(&self->thread_awake, 0); /* relaxed: published by the commit */
+    wf_store_relaxed(&block_of(self)->frame, __builtin_frame_address(0)); /* relaxed: for dumps, which check it */
+    wf_store_relaxed(&self->thread_awake, 0);                             /* relaxed: published by the commit */
     wf_store_relaxed(&self->wait_since_ms, (uint32_t)(wf_clock_now() / WEFT_MILLISECOND)); /* relaxed: for weft_dump */
     enum wf_commit result = wf_state_commit_wait(self, bits);
     if (held != 0)
@@ -114,6 +147,34 @@ void wf_thread_wake(wf_coro *thread)
      * the wake below finds at worst nobody. */
     wf_store_release(&thread->thread_awake, 1);
     wf_futex_wake(&thread->thread_awake, 1);
+}
+
+void wf_thread_waits_elsewhere(wf_coro *self, enum wf_wait_kind kind, void *object, const void *frame)
+{
+    /* relaxed, all of it: for dumps, which look twice whether the ticket is still the same. */
+    wf_store_relaxed(&self->wait_kind, WF_WAIT_NONE);
+    wf_state_dispatch(self);
+    wf_store_relaxed(&block_of(self)->frame, frame);
+    wf_store_relaxed(&self->wait_object, object);
+    wf_store_relaxed(&self->wait_since_ms, (uint32_t)(wf_clock_now() / WEFT_MILLISECOND));
+    wf_store_relaxed(&self->wait_kind, (uint8_t)kind);
+}
+
+void wf_thread_each(void (*visit)(wf_coro *thread, int32_t tid, const void *frame))
+{
+    /* ORDER(thread-blocks): pairs with new_block. */
+    for (thread_block *block = wf_load_acquire(&pool.all); block != NULL; block = block->next) {
+        int32_t tid = wf_load_relaxed(&block->tid); /* relaxed: the visitor finds out what has changed */
+        if (tid != 0)
+            visit(&block->coro, tid, wf_load_relaxed(&block->frame)); /* relaxed: as above */
+    }
+}
+
+/* In the child of a fork: of all threads only the calling one is there, under another number. */
+void wf_thread_forget_others(void)
+{
+    for (thread_block *block = wf_load_relaxed(&pool.all); block != NULL; block = block->next)
+        wf_store_relaxed(&block->tid, &block->coro == thread_self ? gettid() : 0); /* relaxed: there is one thread */
 }
 
 void wf_thread_fork_lock(void)

@@ -146,6 +146,7 @@ WF_INLINE void wf_count(_Atomic(uint64_t) *counter, uint64_t n)
 /* fork.c: see to it that the child of a fork starts without a runtime. What it calls to forget the parent's: */
 void wf_fork_install(void);
 void wf_worker_forget(void);
+void wf_thread_forget_others(void);
 
 /* Around fork(2), so that the child does not inherit these modules in the middle of a change by another thread. */
 void wf_dump_fork_lock(void);
@@ -313,6 +314,12 @@ wf_coro *wf_thread_self(void);
 /* Suspend and wake for a control block that stands for a plain thread. */
 void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held);
 void wf_thread_wake(wf_coro *thread);
+
+/* The thread begins a wait that does not go through wf_thread_wait, in the function whose frame that is; WF_WAIT_NONE: it is over. */
+void wf_thread_waits_elsewhere(wf_coro *self, enum wf_wait_kind kind, void *object, const void *frame);
+
+/* Walk the blocks of all plain threads that have one, for weft_dump: its number, and the frame in which it waits or waited last. */
+void wf_thread_each(void (*visit)(wf_coro *thread, int32_t tid, const void *frame));
 
 /* ---- counters (stats.c) ---- */
 

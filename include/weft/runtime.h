@@ -95,9 +95,10 @@ typedef struct weft_stats_info {
 WEFT_API int weft_stats(weft_stats_info *stats);
 
 /* Write a list of all coroutines to `fd`: id, name, state, what it waits for and since when, spawn site, entry
- * function, and the backtrace of those that are suspended. Does not stop them: a coroutine that runs meanwhile is shown
- * as running. 0, -ESRCH when not running, or the error of the write. Writes with plain write(2), so that it can be
- * called from anywhere; not from a signal handler (set dump_signal for that). */
+ * function, and the backtrace of those that are suspended; then of the plain threads that wait in weft: number, name,
+ * what for and since when, backtrace. Does not stop them: a coroutine that runs meanwhile is shown as running. Writes
+ * with plain write(2), so that it can be called from anywhere; not from a signal handler (set dump_signal for that). 0,
+ * -ESRCH when not running, or the error of the write. */
 WEFT_API int weft_dump(int fd);
 
 /* Pass each log line (level, one line without newline) to fn; NULL: back to stderr. Called from any thread, must not

@@ -192,6 +192,98 @@ static void test_dump_names_entry_spawn_site_and_frames(void **state)
     wt_over_workers(names_functions, NULL);
 }
 
+/* ---- plain threads ---- */
+
+/* The part of a dump that is about the thread of this name; "" when it is not there. The caller frees it. */
+static char *thread_section(const char *dump, const char *name)
+{
+    char quoted[32];
+    snprintf(quoted, sizeof(quoted), " \"%s\" ", name);
+    const char *at = strstr(dump, quoted);
+    if (at == NULL)
+        return strdup("");
+    while (at[-1] != '\n')
+        at--;
+    const char *end = at;
+    do {
+        end = strchr(end, '\n') + 1;
+    } while (*end == ' ');
+    return strndup(at, (size_t)(end - at));
+}
+
+struct waiter {
+    weft_fn *wait;
+    int fds[2];
+};
+
+static void *wait_on_thread(void *arg)
+{
+    struct waiter *w = arg;
+    pthread_setname_np(pthread_self(), "my \"thread");
+    void *result = w->wait(w);
+    __asm__ volatile(""); /* not a tail call */
+    return result;
+}
+
+static void *receive_byte(void *arg)
+{
+    struct waiter *w = arg;
+    char byte;
+    CHECK_INT(weft_recv(w->fds[0], &byte, 1, 0), 1);
+    return NULL;
+}
+
+static bool shows_thread(void *arg)
+{
+    char *dump = dumped();
+    char *section = thread_section(dump, "my ?thread");
+    bool shown = strstr(section, arg) != NULL && strstr(section, "wait_on_thread+0x") != NULL;
+    free(section);
+    free(dump);
+    return shown;
+}
+
+static void *names_threads(void *arg)
+{
+    (void)arg;
+    struct waiter on_event = {.wait = wait_for_event};
+    struct waiter on_socket = {.wait = receive_byte};
+    char expected[64], id[WF_CORO_ID_TEXT];
+    CHECK_INT(weft_event_clear(&event), 0);
+    CHECK_INT(weft_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, on_socket.fds), 0);
+
+    wt_thread *thread = wt_thread_start(wait_on_thread, &on_event);
+    snprintf(expected, sizeof(expected), " waits for event %p since ", (void *)&event);
+    wt_until(shows_thread, expected);
+    CHECK_INT(weft_event_set(&event), 0);
+    wt_thread_join(thread);
+    CHECK(!shows_thread(expected));
+
+    thread = wt_thread_start(wait_on_thread, &on_socket);
+    snprintf(expected, sizeof(expected), " waits for I/O on descriptor %d since ", on_socket.fds[0]);
+    wt_until(shows_thread, expected);
+    char *dump = dumped();
+    char *section = thread_section(dump, "test_dump"); /* it waits for this coroutine */
+    snprintf(expected, sizeof(expected), " waits for the end of coroutine %s since ",
+             wf_coro_format_id(weft_id(NULL), id));
+    check_has(section, expected);
+    check_has(section, " weft_run+0x");
+    check_has(dump, " and 2 waiting threads in all\n");
+    free(section);
+    free(dump);
+    CHECK_INT(weft_send(on_socket.fds[1], "x", 1, 0), 1);
+    wt_thread_join(thread);
+    CHECK_INT(weft_close(on_socket.fds[0]), 0);
+    CHECK_INT(weft_close(on_socket.fds[1]), 0);
+    return NULL;
+}
+
+static void test_dump_names_plain_threads_that_wait(void **state)
+{
+    (void)state;
+    wt_over_workers(names_threads, NULL);
+}
+
 /* ---- the other states ---- */
 
 static void *do_nothing(void *arg)
@@ -380,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_dump_without_a_runtime_fails),
         cmocka_unit_test(test_dump_names_what_coroutines_wait_for),
         cmocka_unit_test(test_dump_names_entry_spawn_site_and_frames),
+        cmocka_unit_test(test_dump_names_plain_threads_that_wait),
         cmocka_unit_test(test_dump_names_running_ended_delayed_and_new_ones),
         cmocka_unit_test(test_dump_runs_beside_busy_workers),
         cmocka_unit_test(test_dump_reports_the_error_of_the_write),
