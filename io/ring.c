@@ -37,6 +37,14 @@ uint32_t wf_ring_queued(const wf_ring *ring)
     return ring->sq_tail - sq_head(ring);
 }
 
+/* After an enter: does the kernel hold completions for which there was no room? The next look fetches them. */
+static void note_overflow(wf_ring *ring)
+{
+    /* relaxed: a flag that is counted; the count is our own. */
+    if (wf_load_relaxed(SHARED(ring->uring.sq.kflags)) & IORING_SQ_CQ_OVERFLOW)
+        wf_store_relaxed(&ring->overflows, wf_load_relaxed(&ring->overflows) + 1);
+}
+
 /* Publish the prepared entries and enter the kernel. Returns as io_uring_enter: entries taken, or -errno. */
 static int enter(wf_ring *ring, unsigned wait_for, unsigned flags, const void *arg, size_t arg_size)
 {
@@ -44,6 +52,7 @@ static int enter(wf_ring *ring, unsigned wait_for, unsigned flags, const void *a
     wf_store_release(SHARED(ring->uring.sq.ktail), ring->sq_tail);
     int result = (int)wf_syscall6(SYS_io_uring_enter, ring->enter_fd, wf_ring_queued(ring), wait_for,
                                   flags | ring->enter_flags, (long)arg, (long)arg_size);
+    note_overflow(ring);
     switch (result) {
     case -ETIME:
     case -EINTR:

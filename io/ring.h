@@ -48,6 +48,7 @@ typedef struct wf_ring {
 
     /* owner writes, anybody reads: */
     _Atomic(uint64_t) in_flight; /* operations of coroutines: started and not completed */
+    _Atomic(uint64_t) overflows; /* times that the kernel was left holding completions that did not fit */
 } wf_ring;
 
 extern const struct wf_driver wf_ring_driver;
