@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/examples/support.h"
@@ -15,6 +16,9 @@
 
 static struct rough_server server;
 static atomic_uint flaky_hits, silent_hits, page_hits, connections;
+static atomic_uint slow_now,
+    slow_most; /* requests for /slow/ that are held at this moment, and the most there ever were */
+static _Atomic(int64_t) flaky_at[4]; /* when, in milliseconds */
 
 static bool answer(int fd, const char *status, const char *headers, const char *body)
 {
@@ -88,6 +92,35 @@ static bool answer_redirect(int fd, const char *path)
     return redirect(fd, to);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool answer_flaky(int fd)
+{
+    unsigned hit = atomic_fetch_add(&flaky_hits, 1);
+    if (hit < 4)
+        atomic_store(&flaky_at[hit], now_ms());
+    return hit < 2 ? answer(fd, "503 Service Unavailable", "", "") : answer_html(fd, "at last");
+}
+
+/* The first leads to twenty others; each is held for a moment. */
+static bool answer_slow(int fd, const char *path)
+{
+    char links[20 * 32] = "";
+    unsigned now = atomic_fetch_add(&slow_now, 1) + 1, most = atomic_load(&slow_most);
+    while (now > most && !atomic_compare_exchange_weak(&slow_most, &most, now))
+        ;
+    usleep(30000);
+    for (int i = 0; strcmp(path, "/slow/") == 0 && i < 20; i++)
+        sprintf(links + strlen(links), "<a href='%d'>x</a>", i);
+    atomic_fetch_sub(&slow_now, 1); /* before the answer: the client may ask for more as soon as it has it */
+    return answer_html(fd, links);
+}
+
 static bool answer_trouble(int fd, const char *path)
 {
     if (strcmp(path, "/endless") == 0)
@@ -104,9 +137,7 @@ static bool answer_trouble(int fd, const char *path)
         return answer_html(fd, "<html><body></i><a href=/page/4>x<div></b></p><a href='/page/5'>y</table>");
     if (strcmp(path, "/badlink") == 0)
         return answer_html(fd, "<html><body><a href='http://[bad/'>x</a><a href=/page/6>y</a></body></html>");
-    if (strcmp(path, "/flaky") == 0 && atomic_fetch_add(&flaky_hits, 1) < 2)
-        return answer(fd, "503 Service Unavailable", "", "");
-    return strcmp(path, "/flaky") == 0 ? answer_html(fd, "at last") : false; /* "/slam": closes without a word */
+    return strcmp(path, "/flaky") == 0 ? answer_flaky(fd) : false; /* "/slam": closes without a word */
 }
 
 static bool handle(int fd, const char *path, unsigned nth, void *arg)
@@ -121,6 +152,8 @@ static bool handle(int fd, const char *path, unsigned nth, void *arg)
     }
     if (strncmp(path, "/once/", 6) == 0) /* promises to keep the connection, and closes it */
         return answer_html(fd, "<html><body><a href='/once/2'>2</a><a href='/once/3'>3</a></body></html>") && false;
+    if (strncmp(path, "/slow/", 6) == 0)
+        return answer_slow(fd, path);
     if (strcmp(path, "/chunked") == 0)
         return send_chunked(fd);
     if (strcmp(path, "/until-close") == 0)
@@ -210,6 +243,25 @@ static void test_crawl_limits_bound_what_is_fetched(void **state)
     (void)state;
     check("/", OPTIONS("--depth", "0"), 0, "1 pages", "");
     check("/", OPTIONS("--max-pages", "2"), 0, "2 pages", "");
+}
+
+/* Crawl the 21 slow pages with these options. The most that were asked for at once. */
+static unsigned most_at_once(const char *const *options)
+{
+    atomic_store(&slow_most, 0);
+    check("/slow/", options, 0, "21 pages", "");
+    return atomic_load(&slow_most);
+}
+
+static void test_crawl_fetches_at_once_are_bounded_in_all_and_per_host(void **state)
+{
+    (void)state;
+    assert_int_equal(most_at_once(OPTIONS("--per-host", "1")), 1);
+    unsigned most = most_at_once(OPTIONS("--per-host", "3", "--jobs", "100"));
+    assert_true(most > 1 && most <= 3);
+    most = most_at_once(OPTIONS("--per-host", "100", "--jobs", "4"));
+    assert_true(most > 1 && most <= 4);
+    assert_int_equal(most_at_once(OPTIONS("--serial")), 1);
 }
 
 static void test_crawl_connections_are_used_again(void **state)
@@ -310,6 +362,9 @@ static void test_crawl_errors_that_pass_are_retried(void **state)
     atomic_store(&flaky_hits, 0);
     check("/flaky", OPTIONS("--retries", "2"), 0, "1 pages", "");
     assert_int_equal(atomic_load(&flaky_hits), 3);
+    /* Half of 200 ms at least, then half of 400 ms. */
+    assert_true(atomic_load(&flaky_at[1]) - atomic_load(&flaky_at[0]) >= 99);
+    assert_true(atomic_load(&flaky_at[2]) - atomic_load(&flaky_at[1]) >= 199);
 }
 
 /* ---- the program ---- */
@@ -391,6 +446,20 @@ static void test_crawl_wrong_usage_is_explained(void **state)
     check(NULL, OPTIONS("--table", "--site", "/nonexistent"), 1, "", "git-doc");
 }
 
+/* The bytes of the first four rows, and of the last three. */
+static void check_bytes_agree(const char *json)
+{
+    long bytes[7];
+    for (size_t i = 0; i < 7; i++) {
+        json = strstr(json, "\"bytes\": ");
+        assert_non_null(json);
+        json += strlen("\"bytes\": ");
+        bytes[i] = atol(json);
+        assert_true(bytes[i] > 0);
+        assert_int_equal(bytes[i], i < 4 ? bytes[0] : bytes[4]);
+    }
+}
+
 /* A small site of its own: the rows must agree, and together must be faster. */
 static void test_table_of_a_small_site_has_all_rows(void **state)
 {
@@ -416,6 +485,11 @@ static void test_table_of_a_small_site_has_all_rows(void **state)
         assert_int_equal(count_of(run.out.data, modes[i]), i == 0 ? 2 : 1); /* "serial" also names the article's */
     assert_int_equal(count_of(run.out.data, "\"urls\": 12"), 3);
     assert_int_equal(count_of(run.out.data, "\"urls\": 4"), 4);
+    assert_int_equal(count_of(run.out.data, "\"seconds\": "), 7);
+    check_bytes_agree(run.out.data);
+    assert_true(run.out.data[0] == '{'); /* one object, and nothing else */
+    assert_string_equal(run.out.data + strlen(run.out.data) - 2, "}\n");
+    assert_int_equal(count_of(run.out.data, "{"), count_of(run.out.data, "}"));
     forget(&run);
     snprintf(command, sizeof command, "rm -r %s", folder);
     assert_int_equal(system(command), 0);
@@ -426,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crawl_links_of_the_site_are_followed_once_each),
         cmocka_unit_test(test_crawl_limits_bound_what_is_fetched),
+        cmocka_unit_test(test_crawl_fetches_at_once_are_bounded_in_all_and_per_host),
         cmocka_unit_test(test_crawl_connections_are_used_again),
         cmocka_unit_test(test_crawl_connection_closed_meanwhile_is_opened_anew),
         cmocka_unit_test(test_crawl_chunked_and_unbounded_bodies_are_read),

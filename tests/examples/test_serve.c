@@ -15,6 +15,8 @@
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
 #define GET_CLOSE(path, more) "GET " path " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" more "\r\n"
 
+enum { HUGE = 64 << 20 }; /* more than the buffers of both sockets take */
+
 static char root[] = "/tmp/weft-test-serve-XXXXXX";
 static const char hello[] = "<html><body>hello, world</body></html>";
 
@@ -46,7 +48,13 @@ static int make_root(void **state)
     write_file("ten.txt", "0123456789", 10);
     write_file("empty.txt", "", 0);
     write_file("big.bin", big, sizeof big);
-    return 0;
+    write_file("a.css", "a", 1);
+    write_file("a.PNG", "a", 1);
+    write_file("a.json", "a", 1);
+    write_file("none", "a", 1);
+    write_file("huge", "", 0);
+    snprintf(path, sizeof path, "%s/huge", root);
+    return truncate(path, HUGE); /* a hole: takes no room */
 }
 
 static int remove_root(void **state)
@@ -129,13 +137,26 @@ static void test_serve_files_and_folders_are_served(void **state)
     stop(&s);
 }
 
+static void test_serve_content_type_follows_the_name(void **state)
+{
+    (void)state;
+    struct serve s;
+    start(&s, NULL);
+    check(&s, GET_CLOSE("/ten.txt", ""), 200, "Content-Type: text/plain; charset=utf-8\r\n", "");
+    check(&s, GET_CLOSE("/a.css", ""), 200, "Content-Type: text/css; charset=utf-8\r\n", "");
+    check(&s, GET_CLOSE("/a.PNG", ""), 200, "Content-Type: image/png\r\n", "");
+    check(&s, GET_CLOSE("/a.json", ""), 200, "Content-Type: application/json\r\n", "");
+    check(&s, GET_CLOSE("/none", ""), 200, "Content-Type: application/octet-stream\r\n", "");
+    stop(&s);
+}
+
 static void test_serve_errors_have_their_status(void **state)
 {
     (void)state;
     static char long_target[9000], many_headers[20000];
     struct serve s;
     start(&s, NULL);
-    check(&s, GET_CLOSE("/none", ""), 404, "Content-Length: 14", "404 Not Found\n");
+    check(&s, GET_CLOSE("/nowhere", ""), 404, "Content-Length: 14", "404 Not Found\n");
     check(&s, "nonsense\r\n\r\n", 400, "Connection: close", "");
     check(&s, "GET / HTTP/1.1\r\n\r\n", 400, "", "");
     check(&s, "DELETE / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 405, "Allow: GET, HEAD\r\n", "");
@@ -191,6 +212,18 @@ static void test_serve_unchanged_file_is_not_sent_again(void **state)
     stop(&s);
 }
 
+/* Old clients: closed after each answer, unless they ask for more. */
+static void test_serve_http_1_0_keeps_the_connection_only_when_asked(void **state)
+{
+    (void)state;
+    struct serve s;
+    start(&s, NULL);
+    check(&s, "GET /d/ HTTP/1.0\r\n\r\nGET /ten.txt HTTP/1.0\r\n\r\n", 200, "Connection: close", "inner");
+    check(&s, "GET /d/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /ten.txt HTTP/1.0\r\n\r\n", 200,
+          "Connection: keep-alive", "0123456789");
+    stop(&s);
+}
+
 static void test_serve_connection_carries_many_requests(void **state)
 {
     (void)state;
@@ -213,8 +246,8 @@ static void test_serve_pipelined_requests_are_answered_in_order(void **state)
     (void)state;
     struct serve s;
     start(&s, NULL);
-    char *answer = ask(&s, GET("/ten.txt") "POST /d/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody" GET("/none")
-                               GET_CLOSE("/d/", ""));
+    char *answer = ask(&s, GET("/ten.txt") "POST /d/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody" GET(
+                               "/nowhere") GET_CLOSE("/d/", ""));
     const char *first = strstr(answer, "0123456789"), *second = strstr(answer, " 405 ");
     const char *third = strstr(answer, " 404 "), *fourth = strstr(answer, "inner");
     assert_true(first && second && third && fourth);
@@ -234,6 +267,45 @@ static void test_serve_slow_request_times_out(void **state)
     assert_true(!silent || *silent == '\0');
     free(silent);
     check(&s, GET_CLOSE("/d/", ""), 200, "", "inner"); /* others are served as ever */
+    stop(&s);
+}
+
+/* It sends something all the time, and yet never a whole request: the timeout is for all of it. */
+static void test_serve_request_that_trickles_times_out(void **state)
+{
+    (void)state;
+    struct serve s;
+    struct buffer answer = {0};
+    char byte;
+    start(&s, (const char *[]){"--header-timeout", "200", "--idle-timeout", "100000", NULL});
+    int fd = dial(s.port);
+    assert_true(send_text(fd, "GET / HTTP/1.1\r\nA: "));
+    while (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0) {
+        assert_true(send_text(fd, "a"));
+        usleep(20000);
+    }
+    read_to_end(fd, &answer);
+    assert_non_null(strstr(answer.data, "HTTP/1.1 408 "));
+    close(fd);
+    buffer_free(&answer);
+    stop(&s);
+}
+
+/* It asks and does not read. The next client gets in only once it has been given up. */
+static void test_serve_client_that_does_not_read_is_given_up(void **state)
+{
+    (void)state;
+    struct serve s;
+    struct buffer got = {0};
+    start(&s, (const char *[]){"--max-connections", "1", "--idle-timeout", "300", NULL});
+    int lazy = dial(s.port);
+    assert_true(send_text(lazy, GET("/huge")));
+    check(&s, GET_CLOSE("/d/", ""), 200, "", "inner");
+    read_to_end(lazy, &got);
+    assert_non_null(strstr(got.data, "Content-Length: 67108864\r\n"));
+    assert_true(got.length < HUGE);
+    close(lazy);
+    buffer_free(&got);
     stop(&s);
 }
 
@@ -359,13 +431,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serve_files_and_folders_are_served),
+        cmocka_unit_test(test_serve_content_type_follows_the_name),
         cmocka_unit_test(test_serve_errors_have_their_status),
         cmocka_unit_test(test_serve_paths_out_of_the_root_are_refused),
         cmocka_unit_test(test_serve_ranges_send_their_part),
         cmocka_unit_test(test_serve_unchanged_file_is_not_sent_again),
+        cmocka_unit_test(test_serve_http_1_0_keeps_the_connection_only_when_asked),
         cmocka_unit_test(test_serve_connection_carries_many_requests),
         cmocka_unit_test(test_serve_pipelined_requests_are_answered_in_order),
         cmocka_unit_test(test_serve_slow_request_times_out),
+        cmocka_unit_test(test_serve_request_that_trickles_times_out),
+        cmocka_unit_test(test_serve_client_that_does_not_read_is_given_up),
         cmocka_unit_test(test_serve_full_makes_further_connections_wait),
         cmocka_unit_test(test_serve_delay_holds_all_answers_at_once),
         cmocka_unit_test(test_serve_stop_ends_idle_connections_and_finishes_answers),
