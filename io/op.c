@@ -119,6 +119,14 @@ static int await(wf_coro *self, uint64_t ticket, uint16_t home, unsigned kind, v
     return ended;
 }
 
+/* What a thread of the kernel returns when a cancel interrupts it: EINTR, or a code that is for the kernel's own use and that some
+ * calls (openat of a FIFO) do not translate. */
+static bool was_interrupted(int result)
+{
+    enum { ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516 };
+    return result == -EINTR || (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK);
+}
+
 int wf_op_run(wf_coro *self, const struct io_uring_sqe *entry, int fd, int64_t deadline)
 {
     wf_ring *ring = wf_ring_self();
@@ -133,7 +141,8 @@ int wf_op_run(wf_coro *self, const struct io_uring_sqe *entry, int fd, int64_t d
         wf_ring_submit(ring);
     int ended = await(self, ticket, home, 0, (void *)(intptr_t)fd, deadline);
     int result = (int)(int64_t)self->wait_data[0];
-    /* EINTR: the kernel's way of cancelling what its own threads were at. */
+    if (was_interrupted(result))
+        result = -EINTR;
     return ended != 0 && (result == -ECANCELED || result == -EINTR) ? ended : result;
 }
 

@@ -1,5 +1,6 @@
 /* Files and pipes. */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,6 +34,9 @@ static void *use_positions(void *arg)
     CHECK_INT(weft_write(fd, "hello ", 6), 6);
     CHECK_INT(weft_write(fd, "world", 5), 5);
     CHECK_INT(weft_pread(fd, bytes, 5, 6), 5);
+    CHECK_INT(weft_pread_until(fd, bytes, 5, 6, weft_after(10 * WEFT_SECOND)), 5);
+    CHECK_INT(weft_pwrite_until(fd, "d", 1, 10, weft_after(10 * WEFT_SECOND)), 1);
+    CHECK_INT(weft_pwrite(fd, "x", 1, -1), -EINVAL);
     CHECK(memcmp(bytes, "world", 5) == 0);
     CHECK_INT(weft_pwrite(fd, "W", 1, 6), 1);
     CHECK_INT(lseek(fd, 5, SEEK_SET), 5);
@@ -102,6 +106,54 @@ static void test_opening_and_looking_at_files_has_the_kernels_errors(void **stat
 {
     (void)state;
     over_both(open_and_look);
+}
+
+/* ---- a FIFO, which opens when its other end does ---- */
+
+static char fifo[64];
+
+static void *open_fifo(void *arg)
+{
+    int fd = weft_open(fifo, O_RDONLY | O_CLOEXEC, 0);
+    if (fd >= 0)
+        CHECK_INT(weft_close(fd), 0);
+    *(int *)arg = fd < 0 ? fd : 0;
+    return NULL;
+}
+
+static void *wait_for_fifo(void *arg)
+{
+    int result = 1;
+    weft_timeout timeout = {0};
+    (void)arg;
+    weft_t *t = weft_spawn(open_fifo, &result);
+    wt_until_waiting(t, WF_WAIT_IO);
+    int fd = weft_open(fifo, O_WRONLY | O_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    CHECK_INT(weft_join(t, NULL), 0);
+    CHECK_INT(result, 0);
+    CHECK_INT(weft_close(fd), 0);
+
+    t = weft_spawn(open_fifo, &result);
+    wt_until_waiting(t, WF_WAIT_IO);
+    CHECK_INT(weft_kill(t), 0);
+    CHECK_INT(weft_join(t, NULL), 0);
+    CHECK_INT(result, -ECANCELED);
+
+    CHECK_INT(weft_timeout_start(&timeout, WEFT_MILLISECOND), 0);
+    open_fifo(&result);
+    CHECK_INT(result, -ETIMEDOUT);
+    CHECK_INT(weft_timeout_stop(&timeout), 0);
+    return NULL;
+}
+
+static void test_open_of_a_fifo_waits_for_its_other_end_a_kill_or_a_timeout(void **state)
+{
+    (void)state;
+    snprintf(fifo, sizeof fifo, "/tmp/weft-test-fifo-%d", (int)getpid());
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    wt_over_workers(wait_for_fifo, NULL);
+    assert_int_equal(unlink(fifo), 0);
 }
 
 /* ---- a stream through a pipe ---- */
@@ -215,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_reads_and_writes_follow_the_position_or_the_given_offset),
         cmocka_unit_test(test_vectors_are_filled_in_order),
         cmocka_unit_test(test_opening_and_looking_at_files_has_the_kernels_errors),
+        cmocka_unit_test(test_open_of_a_fifo_waits_for_its_other_end_a_kill_or_a_timeout),
         cmocka_unit_test(test_stream_through_a_pipe_arrives_whole),
         cmocka_unit_test(test_stream_from_a_plain_thread_arrives_whole),
         cmocka_unit_test(test_write_that_times_out_half_way_returns_what_it_wrote),
