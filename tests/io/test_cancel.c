@@ -16,7 +16,40 @@ struct place {
     int extra[4];
 };
 
-enum kind { RECV, READ, ACCEPT, RECVMSG, READV, POLL_ONE, POLL_MANY, SEND, WRITE, CONNECT, KINDS };
+enum kind {
+    RECV,
+    RECVFROM,
+    READ,
+    READ_FULL,
+    ACCEPT,
+    RECVMSG,
+    READV,
+    POLL_ONE,
+    POLL_MANY,
+    SEND,
+    SENDTO,
+    SENDMSG,
+    WRITE,
+    WRITEV,
+    WRITE_FULL,
+    CONNECT,
+    KINDS
+};
+
+static bool reads_pipe(enum kind kind)
+{
+    return kind == READ || kind == READ_FULL || kind == READV;
+}
+
+static bool writes_pipe(enum kind kind)
+{
+    return kind == WRITE || kind == WRITEV || kind == WRITE_FULL;
+}
+
+static bool sends(enum kind kind)
+{
+    return kind == SEND || kind == SENDTO || kind == SENDMSG;
+}
 
 static void open_listener(struct place *p)
 {
@@ -50,11 +83,11 @@ static void open_place(struct place *p, enum kind kind)
         open_listener(p);
     } else if (kind == CONNECT) {
         open_full_listener(p);
-    } else if (kind == READ || kind == READV) {
+    } else if (reads_pipe(kind)) {
         CHECK_INT(weft_pipe2(fds, O_CLOEXEC), 0);
         p->fd = fds[0];
         p->other = fds[1];
-    } else if (kind == WRITE) {
+    } else if (writes_pipe(kind)) {
         CHECK_INT(weft_pipe2(fds, O_CLOEXEC), 0);
         p->fd = fds[1];
         p->other = fds[0];
@@ -64,7 +97,7 @@ static void open_place(struct place *p, enum kind kind)
         CHECK_INT(weft_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         p->fd = fds[0];
         p->other = fds[1];
-        while (kind == SEND && weft_send(p->fd, fill, sizeof fill, MSG_DONTWAIT) > 0)
+        while (sends(kind) && weft_send(p->fd, fill, sizeof fill, MSG_DONTWAIT) > 0)
             ;
     }
     if (kind == POLL_MANY)
@@ -97,6 +130,18 @@ static ssize_t connect_to_full(const struct place *p, int64_t deadline)
     return weft_connect_until(p->fd, (struct sockaddr *)&address, length, deadline);
 }
 
+/* Those that take no deadline of their own: inside a timeout that ends at it. */
+static ssize_t call_in_timeout(const struct place *p, enum kind kind, int64_t deadline)
+{
+    char bytes[16] = "";
+    weft_timeout timeout = {0};
+    CHECK_INT(weft_timeout_start(&timeout, deadline == WEFT_NEVER ? WEFT_NEVER : deadline - weft_now()), 0);
+    ssize_t result = kind == RECVFROM ? weft_recvfrom(p->fd, bytes, sizeof bytes, 0, NULL, NULL)
+                                      : weft_sendto(p->fd, bytes, sizeof bytes, 0, NULL, 0);
+    CHECK_INT(weft_timeout_stop(&timeout), 0);
+    return result;
+}
+
 static ssize_t make_call(const struct place *p, enum kind kind, int64_t deadline)
 {
     char bytes[16] = "";
@@ -106,8 +151,13 @@ static ssize_t make_call(const struct place *p, enum kind kind, int64_t deadline
     switch (kind) {
     case RECV:
         return weft_recv_until(p->fd, bytes, sizeof bytes, 0, deadline);
+    case RECVFROM:
+    case SENDTO:
+        return call_in_timeout(p, kind, deadline);
     case READ:
         return weft_read_until(p->fd, bytes, sizeof bytes, deadline);
+    case READ_FULL:
+        return weft_read_full_until(p->fd, bytes, sizeof bytes, deadline);
     case ACCEPT:
         return weft_accept4_until(p->fd, NULL, NULL, SOCK_CLOEXEC, deadline);
     case RECVMSG:
@@ -120,8 +170,14 @@ static ssize_t make_call(const struct place *p, enum kind kind, int64_t deadline
         return poll_many(p, deadline);
     case SEND:
         return weft_send_until(p->fd, bytes, sizeof bytes, 0, deadline);
+    case SENDMSG:
+        return weft_sendmsg_until(p->fd, &message, 0, deadline);
     case WRITE:
         return weft_write_until(p->fd, bytes, sizeof bytes, deadline);
+    case WRITEV:
+        return weft_writev_until(p->fd, &iov, 1, deadline);
+    case WRITE_FULL:
+        return weft_write_full_until(p->fd, bytes, sizeof bytes, deadline);
     default:
         return connect_to_full(p, deadline);
     }

@@ -134,6 +134,41 @@ static void test_offload_killed_while_it_runs_waits_for_its_end_and_keeps_the_re
     wt_over_workers(kill_running, NULL);
 }
 
+static void *open_gate_later(void *arg)
+{
+    struct gate *gate = arg;
+    wt_until(has_entered, gate);
+    weft_sleep(2 * WEFT_MILLISECOND); /* the timeout passes */
+    sem_post(&gate->open);
+    return NULL;
+}
+
+/* The timeout passes while fn runs: the call waits for it, and says so. */
+static void *time_out_running(void *arg)
+{
+    (void)arg;
+    struct gate gate = {.runs = 0};
+    weft_timeout timeout = {0};
+    sem_init(&gate.open, 0, 0);
+    weft_t *opener = weft_spawn(open_gate_later, &gate);
+    CHECK_INT(weft_timeout_start(&timeout, WEFT_MILLISECOND), 0);
+    int result = weft_offload(pass_gate, &gate, &gate.result);
+    CHECK_INT(weft_timeout_stop(&timeout), 0);
+    if (gate.runs == 1) /* else the thread took longer than the timeout to begin, and it did not run */
+        CHECK(gate.result == &gate);
+    CHECK_INT(result, -ETIMEDOUT);
+    gate.entered = true;
+    CHECK_INT(weft_join(opener, NULL), 0);
+    sem_destroy(&gate.open);
+    return NULL;
+}
+
+static void test_offload_that_times_out_while_it_runs_keeps_the_result(void **state)
+{
+    (void)state;
+    wt_over_workers(time_out_running, NULL);
+}
+
 static void *end_queued(void *arg)
 {
     (void)arg;
@@ -197,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_offload_returns_the_result_of_the_function),
         cmocka_unit_test(test_offload_of_more_than_the_threads_queues_the_rest),
         cmocka_unit_test(test_offload_killed_while_it_runs_waits_for_its_end_and_keeps_the_result),
+        cmocka_unit_test(test_offload_that_times_out_while_it_runs_keeps_the_result),
         cmocka_unit_test(test_offload_ended_before_it_began_never_runs),
         cmocka_unit_test(test_offload_thread_takes_no_signals_of_the_program),
     };

@@ -306,10 +306,28 @@ static void *bad(void *arg)
     char byte;
     struct pollfd poll = {.fd = 900, .events = POLLIN};
     struct sockaddr_in address = {.sin_family = AF_INET};
+    struct iovec iov = {&byte, 1};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     CHECK_INT(weft_recv(900, &byte, 1, 0), -EBADF);
     CHECK_INT(weft_send(900, &byte, 1, 0), -EBADF);
     CHECK_INT(weft_read(900, &byte, 1), -EBADF);
+    CHECK_INT(weft_recvfrom(900, &byte, 1, 0, NULL, NULL), -EBADF);
+    CHECK_INT(weft_recvmsg(900, &message, 0), -EBADF);
+    CHECK_INT(weft_sendto(900, &byte, 1, 0, NULL, 0), -EBADF);
+    CHECK_INT(weft_sendmsg(900, &message, 0), -EBADF);
     CHECK_INT(weft_read(-1, &byte, 1), -EBADF);
+    CHECK_INT(weft_read_full(900, &byte, 1), -EBADF);
+    CHECK_INT(weft_write_full(900, &byte, 1), -EBADF);
+    CHECK_INT(weft_readv(900, &iov, 1), -EBADF);
+    CHECK_INT(weft_writev(900, &iov, 1), -EBADF);
+    CHECK_INT(weft_pwrite(900, &byte, 1, 0), -EBADF);
+    CHECK_INT(weft_fdatasync(900), -EBADF);
+    CHECK_INT(weft_dup(900), -EBADF);
+    CHECK_INT(weft_bind(900, (struct sockaddr *)&address, sizeof address), -EBADF);
+    CHECK_INT(weft_listen(900, 1), -EBADF);
+    CHECK_INT(weft_accept4(900, NULL, NULL, 0), -EBADF);
+    CHECK_INT(weft_openat(900, "x", O_RDONLY, 0), -EBADF);
+    CHECK_INT(weft_tcp_port(900), -EBADF);
     CHECK_INT(weft_read(1 << 30, &byte, 1), -EBADF);
     CHECK_INT(weft_write(900, &byte, 1), -EBADF);
     CHECK_INT(weft_pread(900, &byte, 1, 0), -EBADF);
@@ -322,6 +340,73 @@ static void *bad(void *arg)
     CHECK_INT(weft_shutdown(900, SHUT_WR), -EBADF);
     CHECK_INT(weft_poll(&poll, 1, -1), 1);
     CHECK_INT(poll.revents, POLLNVAL);
+    return NULL;
+}
+
+/* What never waits: what it makes works, and what the kernel refuses is refused. */
+static void *make_and_refuse(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char bytes[8] = "";
+    struct iovec out = {"message", 7}, in = {bytes, sizeof bytes};
+    struct msghdr sent = {.msg_iov = &out, .msg_iovlen = 1}, received = {.msg_iov = &in, .msg_iovlen = 1};
+    struct sockaddr_in address;
+    CHECK_INT(weft_socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), -EPROTONOSUPPORT);
+    CHECK_INT(weft_socketpair(AF_INET, SOCK_STREAM, 0, fds), -EOPNOTSUPP);
+    CHECK_INT(weft_pipe2(fds, -1), -EINVAL);
+    CHECK_INT(weft_socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    CHECK_INT(weft_sendmsg(fds[0], &sent, 0), 7);
+    CHECK_INT(weft_recvmsg(fds[1], &received, 0), 7);
+    CHECK(memcmp(bytes, "message", 7) == 0);
+    int duplicate = weft_dup(fds[0]);
+    CHECK_INT(fcntl(duplicate, F_GETFD), 0);
+    CHECK_INT(weft_close(fds[0]), 0);
+    CHECK_INT(weft_send(duplicate, "x", 1, 0), 1); /* the socket is open still */
+    CHECK_INT(weft_shutdown(duplicate, 77), -EINVAL);
+    CHECK_INT(weft_shutdown(duplicate, SHUT_RDWR), 0);
+    CHECK_INT(weft_recv(fds[1], bytes, 8, 0), 1);
+    CHECK_INT(weft_recv(fds[1], bytes, 8, 0), 0);
+    CHECK_INT(weft_tcp_port(fds[1]), -EAFNOSUPPORT);
+    CHECK_INT(weft_close(duplicate), 0);
+    CHECK_INT(weft_close(fds[1]), 0);
+    int listener = listen_somewhere(&address);
+    int second = weft_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(weft_tcp_port(listener), ntohs(address.sin_port));
+    CHECK_INT(weft_bind(second, (struct sockaddr *)&address, sizeof address), -EADDRINUSE);
+    CHECK_INT(weft_shutdown(second, SHUT_WR), -ENOTCONN);
+    CHECK_INT(weft_close(second), 0);
+    CHECK_INT(weft_close(listener), 0);
+    return NULL;
+}
+
+/* … and works for a killed coroutine too, so that it can clean up. */
+static void *make_and_refuse_killed(void *arg)
+{
+    int fds[2];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CHECK_INT(weft_kill(weft_self()), 0);
+    CHECK_INT(weft_socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    CHECK_INT(weft_send(fds[0], "x", 1, 0), -ECANCELED);
+    CHECK_INT(weft_shutdown(fds[0], SHUT_RDWR), 0);
+    CHECK_INT(weft_close(fds[0]), 0);
+    CHECK_INT(weft_close(fds[1]), 0);
+    CHECK_INT(weft_pipe2(fds, O_CLOEXEC), 0);
+    int duplicate = weft_dup(fds[0]);
+    CHECK_INT(weft_close(duplicate), 0);
+    CHECK_INT(weft_close(fds[0]), 0);
+    CHECK_INT(weft_close(fds[1]), 0);
+    int fd = weft_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(weft_bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    CHECK_INT(weft_listen(fd, 1), 0);
+    CHECK(weft_tcp_port(fd) > 0);
+    CHECK_INT(weft_close(fd), 0);
+    return arg;
+}
+
+static void *clean_up_killed(void *arg)
+{
+    wt_spawn_and_join(1, make_and_refuse_killed, arg);
     return NULL;
 }
 
@@ -370,6 +455,18 @@ static void test_bad_descriptor_is_refused_by_every_call(void **state)
     over_both(bad);
 }
 
+static void test_calls_that_never_wait_make_and_refuse_as_the_kernel_does(void **state)
+{
+    (void)state;
+    over_both(make_and_refuse);
+}
+
+static void test_calls_that_never_wait_work_for_a_killed_coroutine(void **state)
+{
+    (void)state;
+    wt_over_workers(clean_up_killed, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +480,8 @@ int main(void)
         cmocka_unit_test(test_nonblocking_descriptor_gets_eagain),
         cmocka_unit_test(test_dontwait_and_past_deadline_take_what_is_there_and_do_not_wait),
         cmocka_unit_test(test_bad_descriptor_is_refused_by_every_call),
+        cmocka_unit_test(test_calls_that_never_wait_make_and_refuse_as_the_kernel_does),
+        cmocka_unit_test(test_calls_that_never_wait_work_for_a_killed_coroutine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,6 +113,50 @@ static void *dial_with_deadline(void *arg)
     return NULL;
 }
 
+/* The same with a kill, and with a timeout around it. */
+struct silent {
+    char address[64];
+    int result;
+};
+
+static void *dial_silent(void *arg)
+{
+    struct silent *s = arg;
+    s->result = weft_tcp_dial(s->address);
+    return NULL;
+}
+
+static void *kill_dialler(void *arg)
+{
+    (void)arg;
+    struct silent s = {.result = 0};
+    weft_timeout timeout = {0};
+    int fill[2];
+    int listener = weft_tcp_listen("127.0.0.1:0", 1);
+    snprintf(s.address, sizeof s.address, "127.0.0.1:%d", weft_tcp_port(listener));
+    for (int i = 0; i < 2; i++) /* a backlog of one holds two */
+        fill[i] = weft_tcp_dial(s.address);
+    weft_t *t = weft_spawn(dial_silent, &s);
+    wt_until_waiting(t, WF_WAIT_IO);
+    CHECK_INT(weft_kill(t), 0);
+    CHECK_INT(weft_join(t, NULL), 0);
+    CHECK_INT(s.result, -ECANCELED);
+    CHECK_INT(weft_timeout_start(&timeout, WEFT_MILLISECOND), 0);
+    CHECK_INT(weft_tcp_dial(s.address), -ETIMEDOUT);
+    CHECK_INT(weft_timeout_fired(&timeout), 1);
+    CHECK_INT(weft_timeout_stop(&timeout), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(weft_close(fill[i]), 0);
+    CHECK_INT(weft_close(listener), 0);
+    return NULL;
+}
+
+static void test_dial_that_gets_no_answer_ends_by_a_kill_and_by_a_timeout(void **state)
+{
+    (void)state;
+    wt_over_workers(kill_dialler, NULL);
+}
+
 static void test_dial_that_gets_no_answer_ends_at_its_deadline(void **state)
 {
     (void)state;
@@ -153,6 +197,8 @@ static void *resolve(void *arg)
         CHECK(strcmp(service, "80") == 0);
         freeaddrinfo(list);
     }
+    struct sockaddr_in nowhere = {.sin_family = 77};
+    CHECK_INT(weft_getnameinfo((struct sockaddr *)&nowhere, sizeof nowhere, host, sizeof host, NULL, 0, 0), EAI_FAMILY);
     hints.ai_flags = AI_NUMERICHOST;
     CHECK_INT(weft_getaddrinfo("not-a-number", "80", &hints, &list), EAI_NONAME);
     return NULL;
@@ -162,6 +208,43 @@ static void test_names_are_resolved_as_by_libc(void **state)
 {
     (void)state;
     over_both(resolve);
+}
+
+/* Ended before it has begun, in both ways: a name has to be looked up, so it has to wait. */
+static void *resolve_late(void *arg)
+{
+    struct addrinfo *list = NULL;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char host[64];
+    weft_timeout timeout = {0};
+    CHECK_INT(weft_timeout_start(&timeout, 0), 0);
+    CHECK_INT(weft_getaddrinfo("localhost", "80", NULL, &list), EAI_SYSTEM);
+    CHECK_INT(weft_last_error(), -ETIMEDOUT);
+    CHECK_INT(weft_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0, 0), EAI_SYSTEM);
+    CHECK_INT(weft_last_error(), -ETIMEDOUT);
+    CHECK_INT(weft_tcp_listen("localhost:0", 0), -ETIMEDOUT);
+    CHECK_INT(weft_tcp_dial("localhost:1"), -ETIMEDOUT);
+    CHECK_INT(weft_timeout_stop(&timeout), 0);
+    CHECK_INT(weft_kill(weft_self()), 0);
+    CHECK_INT(weft_getaddrinfo("localhost", "80", NULL, &list), EAI_SYSTEM);
+    CHECK_INT(weft_last_error(), -ECANCELED);
+    CHECK_INT(weft_getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0, 0), EAI_SYSTEM);
+    CHECK_INT(weft_last_error(), -ECANCELED);
+    CHECK_INT(weft_tcp_listen("localhost:0", 0), -ECANCELED);
+    CHECK_INT(weft_tcp_dial("localhost:1"), -ECANCELED);
+    return arg;
+}
+
+static void *resolve_too_late(void *arg)
+{
+    wt_spawn_and_join(1, resolve_late, arg);
+    return NULL;
+}
+
+static void test_resolution_by_a_killed_or_late_coroutine_is_refused(void **state)
+{
+    (void)state;
+    wt_over_workers(resolve_too_late, NULL);
 }
 
 static void *resolve_killed(void *arg)
@@ -199,9 +282,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dial_reaches_who_listens_on_each_kind_of_address),
         cmocka_unit_test(test_dial_of_nobody_returns_the_error),
+        cmocka_unit_test(test_dial_that_gets_no_answer_ends_by_a_kill_and_by_a_timeout),
         cmocka_unit_test(test_dial_that_gets_no_answer_ends_at_its_deadline),
         cmocka_unit_test(test_listen_where_somebody_listens_is_refused),
         cmocka_unit_test(test_names_are_resolved_as_by_libc),
+        cmocka_unit_test(test_resolution_by_a_killed_or_late_coroutine_is_refused),
         cmocka_unit_test(test_resolution_that_was_abandoned_frees_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
