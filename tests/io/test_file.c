@@ -8,15 +8,6 @@
 
 #include "runtime.h"
 
-static void over_both(weft_fn *body)
-{
-    wt_over_workers(body, NULL);
-    wt_start(1);
-    wt_on_thread(body, NULL);
-    wt_stop();
-    wt_finish();
-}
-
 /* An open file with no name. */
 static int open_scratch(void)
 {
@@ -53,7 +44,7 @@ static void *use_positions(void *arg)
 static void test_reads_and_writes_follow_the_position_or_the_given_offset(void **state)
 {
     (void)state;
-    over_both(use_positions);
+    wt_over_workers_and_thread(use_positions, NULL);
 }
 
 static void *use_vectors(void *arg)
@@ -76,7 +67,7 @@ static void *use_vectors(void *arg)
 static void test_vectors_are_filled_in_order(void **state)
 {
     (void)state;
-    over_both(use_vectors);
+    wt_over_workers_and_thread(use_vectors, NULL);
 }
 
 static void *open_and_look(void *arg)
@@ -105,7 +96,7 @@ static void *open_and_look(void *arg)
 static void test_opening_and_looking_at_files_has_the_kernels_errors(void **state)
 {
     (void)state;
-    over_both(open_and_look);
+    wt_over_workers_and_thread(open_and_look, NULL);
 }
 
 /* ---- a FIFO, which opens when its other end does ---- */
@@ -258,7 +249,7 @@ static void *write_too_much(void *arg)
 static void test_write_that_times_out_half_way_returns_what_it_wrote(void **state)
 {
     (void)state;
-    over_both(write_too_much);
+    wt_over_workers_and_thread(write_too_much, NULL);
 }
 
 int main(void)

@@ -5,15 +5,6 @@
 
 enum { MANY = 100 };
 
-static void over_both(weft_fn *body)
-{
-    wt_over_workers(body, NULL);
-    wt_start(1);
-    wt_on_thread(body, NULL);
-    wt_stop();
-    wt_finish();
-}
-
 static void *poll_at_once(void *arg)
 {
     (void)arg;
@@ -39,7 +30,7 @@ static void *poll_at_once(void *arg)
 static void test_poll_reports_what_is_ready_and_returns_0_at_its_own_timeout(void **state)
 {
     (void)state;
-    over_both(poll_at_once);
+    wt_over_workers_and_thread(poll_at_once, NULL);
 }
 
 struct pipes {
@@ -94,7 +85,7 @@ static void *wake_polls(void *arg)
 static void test_poll_of_several_wakes_for_the_one_that_becomes_ready(void **state)
 {
     (void)state;
-    over_both(wake_polls);
+    wt_over_workers_and_thread(wake_polls, NULL);
     setenv("WEFT_RING_ENTRIES", "8", 1); /* more descriptors than the submission queue holds */
     wt_over_workers(wake_polls, NULL);
     unsetenv("WEFT_RING_ENTRIES");
@@ -123,7 +114,7 @@ static void *poll_in_timeout(void *arg)
 static void test_poll_tells_an_enclosing_timeout_from_its_own(void **state)
 {
     (void)state;
-    over_both(poll_in_timeout);
+    wt_over_workers_and_thread(poll_in_timeout, NULL);
 }
 
 int main(void)

@@ -410,55 +410,46 @@ static void *clean_up_killed(void *arg)
     return NULL;
 }
 
-static void over_both(weft_fn *body)
-{
-    wt_over_workers(body, NULL);
-    wt_start(1);
-    wt_on_thread(body, NULL);
-    wt_stop();
-    wt_finish();
-}
-
 static void test_connect_to_a_closed_port_is_refused(void **state)
 {
     (void)state;
-    over_both(refused);
+    wt_over_workers_and_thread(refused, NULL);
 }
 
 static void test_datagram_arrives_with_its_sender(void **state)
 {
     (void)state;
-    over_both(datagrams);
+    wt_over_workers_and_thread(datagrams, NULL);
 }
 
 static void test_send_and_write_after_hang_up_return_epipe_without_a_signal(void **state)
 {
     (void)state;
-    over_both(hung_up);
+    wt_over_workers_and_thread(hung_up, NULL);
 }
 
 static void test_nonblocking_descriptor_gets_eagain(void **state)
 {
     (void)state;
-    over_both(nonblocking);
+    wt_over_workers_and_thread(nonblocking, NULL);
 }
 
 static void test_dontwait_and_past_deadline_take_what_is_there_and_do_not_wait(void **state)
 {
     (void)state;
-    over_both(dont_wait);
+    wt_over_workers_and_thread(dont_wait, NULL);
 }
 
 static void test_bad_descriptor_is_refused_by_every_call(void **state)
 {
     (void)state;
-    over_both(bad);
+    wt_over_workers_and_thread(bad, NULL);
 }
 
 static void test_calls_that_never_wait_make_and_refuse_as_the_kernel_does(void **state)
 {
     (void)state;
-    over_both(make_and_refuse);
+    wt_over_workers_and_thread(make_and_refuse, NULL);
 }
 
 static void test_calls_that_never_wait_work_for_a_killed_coroutine(void **state)

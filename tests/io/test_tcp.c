@@ -6,15 +6,6 @@
 
 #include "runtime.h"
 
-static void over_both(weft_fn *body)
-{
-    wt_over_workers(body, NULL);
-    wt_start(1);
-    wt_on_thread(body, NULL);
-    wt_stop();
-    wt_finish();
-}
-
 static bool has_v6(void)
 {
     int fd = weft_tcp_listen("[::1]:0", 1);
@@ -66,7 +57,7 @@ static void *connect_over_all(void *arg)
 static void test_dial_reaches_who_listens_on_each_kind_of_address(void **state)
 {
     (void)state;
-    over_both(connect_over_all);
+    wt_over_workers_and_thread(connect_over_all, NULL);
 }
 
 static void *dial_nobody(void *arg)
@@ -89,7 +80,7 @@ static void *dial_nobody(void *arg)
 static void test_dial_of_nobody_returns_the_error(void **state)
 {
     (void)state;
-    over_both(dial_nobody);
+    wt_over_workers_and_thread(dial_nobody, NULL);
 }
 
 /* A listener with no room: the attempt goes on until the deadline. */
@@ -160,7 +151,7 @@ static void test_dial_that_gets_no_answer_ends_by_a_kill_and_by_a_timeout(void *
 static void test_dial_that_gets_no_answer_ends_at_its_deadline(void **state)
 {
     (void)state;
-    over_both(dial_with_deadline);
+    wt_over_workers_and_thread(dial_with_deadline, NULL);
 }
 
 static void *listen_twice(void *arg)
@@ -180,7 +171,7 @@ static void *listen_twice(void *arg)
 static void test_listen_where_somebody_listens_is_refused(void **state)
 {
     (void)state;
-    over_both(listen_twice);
+    wt_over_workers_and_thread(listen_twice, NULL);
 }
 
 static void *resolve(void *arg)
@@ -207,7 +198,7 @@ static void *resolve(void *arg)
 static void test_names_are_resolved_as_by_libc(void **state)
 {
     (void)state;
-    over_both(resolve);
+    wt_over_workers_and_thread(resolve, NULL);
 }
 
 /* Ended before it has begun, in both ways: a name has to be looked up, so it has to wait. */

@@ -1,4 +1,4 @@
-/* weft_event: set wakes all that wait and lets later ones pass; kill and deadlines end a wait. */
+/* weft_event: set wakes all that wait and lets later ones pass. How waits end otherwise is in tests/runtime/test_blocking.c. */
 #include "runtime.h"
 
 enum { WAITERS = 100, ROUNDS = 300, PASSES = 20000 };
@@ -7,7 +7,6 @@ struct shared {
     weft_event event, back;
     _Atomic(int) woken;
     int value; /* published by the event */
-    int result;
 };
 
 static void test_event_null_is_refused(void **state)
@@ -76,32 +75,6 @@ static void test_event_set_wakes_all_that_wait(void **state)
     wt_over_workers(wake_all, NULL);
 }
 
-static void *wait_once(void *arg)
-{
-    struct shared *s = arg;
-    s->result = weft_event_wait(&s->event);
-    return NULL;
-}
-
-static void *kill_waiter(void *arg)
-{
-    struct shared s = {0};
-    (void)arg;
-    weft_t *t = weft_spawn(wait_once, &s);
-    wt_until_waiting(t, WF_WAIT_EVENT);
-    CHECK_INT(weft_kill(t), 0);
-    CHECK_INT(weft_join(t, NULL), 0);
-    CHECK_INT(s.result, -ECANCELED);
-    CHECK_INT(weft_event_fini(&s.event), 0);
-    return NULL;
-}
-
-static void test_event_killed_waiter_is_off_the_line(void **state)
-{
-    (void)state;
-    wt_over_workers(kill_waiter, NULL);
-}
-
 static void *use_killed(void *arg)
 {
     weft_event *event = arg;
@@ -124,31 +97,6 @@ static void test_event_killed_coroutine_sets_but_does_not_wait(void **state)
 {
     (void)state;
     wt_over_workers(wait_after_kill, NULL);
-}
-
-static void *wait_until_soon(void *arg)
-{
-    weft_event *event = arg;
-    int64_t end = weft_after(2 * WEFT_MILLISECOND);
-    CHECK_INT(weft_event_wait_until(event, end), -ETIMEDOUT);
-    CHECK(weft_now() >= end);
-    return NULL;
-}
-
-static void *time_out(void *arg)
-{
-    weft_event event = WEFT_EVENT_INIT;
-    (void)arg;
-    wt_spawn_and_join(3, wait_until_soon, &event);
-    wt_on_thread(wait_until_soon, &event);
-    CHECK_INT(weft_event_fini(&event), 0);
-    return NULL;
-}
-
-static void test_event_deadline_ends_the_wait(void **state)
-{
-    (void)state;
-    wt_over_workers(time_out, NULL);
 }
 
 static void *set_it(void *arg)
@@ -274,9 +222,7 @@ int main(void)
         cmocka_unit_test(test_event_null_is_refused),
         cmocka_unit_test(test_event_is_set_until_it_is_cleared),
         cmocka_unit_test(test_event_set_wakes_all_that_wait),
-        cmocka_unit_test(test_event_killed_waiter_is_off_the_line),
         cmocka_unit_test(test_event_killed_coroutine_sets_but_does_not_wait),
-        cmocka_unit_test(test_event_deadline_ends_the_wait),
         cmocka_unit_test(test_event_may_go_as_soon_as_wait_returns),
         cmocka_unit_test(test_event_ping_pong_loses_no_set),
         cmocka_unit_test(test_event_is_left_alone_once_a_waiter_may_pass),

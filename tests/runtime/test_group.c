@@ -1,4 +1,4 @@
-/* weft_group: waits for as many done as add; kill and deadlines end a wait. */
+/* weft_group: waits for as many done as add. How waits end otherwise is in tests/runtime/test_blocking.c. */
 #include <limits.h>
 
 #include "runtime.h"
@@ -8,7 +8,6 @@ enum { CHILDREN = 200, ROUNDS = 300, PASSES = 20000 };
 struct shared {
     weft_group group;
     _Atomic(int) done;
-    int result;
 };
 
 static void test_group_null_is_refused(void **state)
@@ -68,13 +67,6 @@ static void test_group_wait_returns_when_all_are_done(void **state)
     wt_over_workers(wait_for_children, NULL);
 }
 
-static void *wait_once(void *arg)
-{
-    struct shared *s = arg;
-    s->result = weft_group_wait(&s->group);
-    return NULL;
-}
-
 static void *wait_and_count(void *arg)
 {
     struct shared *s = arg;
@@ -111,26 +103,6 @@ static void test_group_all_that_wait_are_woken(void **state)
     wt_over_workers(wake_all, NULL);
 }
 
-static void *kill_waiter(void *arg)
-{
-    struct shared s = {0};
-    (void)arg;
-    CHECK_INT(weft_group_add(&s.group, 1), 0);
-    weft_t *t = weft_spawn(wait_once, &s);
-    wt_until_waiting(t, WF_WAIT_GROUP);
-    CHECK_INT(weft_kill(t), 0);
-    CHECK_INT(weft_join(t, NULL), 0);
-    CHECK_INT(s.result, -ECANCELED);
-    CHECK_INT(weft_group_fini(&s.group), 0);
-    return NULL;
-}
-
-static void test_group_killed_waiter_is_off_the_line(void **state)
-{
-    (void)state;
-    wt_over_workers(kill_waiter, NULL);
-}
-
 static void *use_killed(void *arg)
 {
     weft_group *group = arg;
@@ -153,32 +125,6 @@ static void test_group_killed_coroutine_is_done_but_does_not_wait(void **state)
 {
     (void)state;
     wt_over_workers(wait_after_kill, NULL);
-}
-
-static void *wait_until_soon(void *arg)
-{
-    weft_group *group = arg;
-    int64_t end = weft_after(2 * WEFT_MILLISECOND);
-    CHECK_INT(weft_group_wait_until(group, end), -ETIMEDOUT);
-    CHECK(weft_now() >= end);
-    return NULL;
-}
-
-static void *time_out(void *arg)
-{
-    weft_group group = WEFT_GROUP_INIT;
-    (void)arg;
-    CHECK_INT(weft_group_add(&group, 1), 0);
-    wt_spawn_and_join(3, wait_until_soon, &group);
-    wt_on_thread(wait_until_soon, &group);
-    CHECK_INT(weft_group_fini(&group), 0);
-    return NULL;
-}
-
-static void test_group_deadline_ends_the_wait(void **state)
-{
-    (void)state;
-    wt_over_workers(time_out, NULL);
 }
 
 /* The group is in a frame that is gone as soon as the wait returns. */
@@ -259,9 +205,7 @@ int main(void)
         cmocka_unit_test(test_group_count_stays_between_zero_and_int_max),
         cmocka_unit_test(test_group_wait_returns_when_all_are_done),
         cmocka_unit_test(test_group_all_that_wait_are_woken),
-        cmocka_unit_test(test_group_killed_waiter_is_off_the_line),
         cmocka_unit_test(test_group_killed_coroutine_is_done_but_does_not_wait),
-        cmocka_unit_test(test_group_deadline_ends_the_wait),
         cmocka_unit_test(test_group_may_go_as_soon_as_wait_returns),
         cmocka_unit_test(test_group_is_left_alone_once_a_waiter_may_pass),
     };

@@ -194,6 +194,73 @@ static void test_spawn_handle_lives_as_long_as_its_references(void **state)
     wt_over_workers(references, NULL);
 }
 
+/* 4,095 at a time. */
+static void *many_references(void *arg)
+{
+    enum { MOST = 4095 };
+    (void)arg;
+    weft_t *t = weft_spawn(count_one, NULL);
+    for (int i = 1; i < MOST; i++)
+        CHECK(weft_ref(t) == t);
+    CHECK(weft_ref(t) == NULL);
+    CHECK_INT(weft_last_error(), -EAGAIN);
+    CHECK_INT(weft_unref(t), 0);
+    CHECK(weft_ref(t) == t);
+    for (int i = 1; i < MOST; i++)
+        CHECK_INT(weft_unref(t), 0);
+    CHECK_INT(weft_join(t, NULL), 0);
+    return NULL;
+}
+
+static void test_spawn_references_are_bounded(void **state)
+{
+    (void)state;
+    wt_run(2, many_references, NULL);
+}
+
+/* What does not wait, a killed coroutine may do too. What it spawns is not killed with it. */
+static void *use_killed(void *arg)
+{
+    weft_spawn_options named = {.name = "child"};
+    char name[8];
+    int value = 0;
+    void *result = NULL;
+    weft_key key;
+    CHECK_INT(weft_kill(weft_self()), 0);
+    CHECK_INT(weft_set_name("killed"), 0);
+    CHECK_INT(weft_name(NULL, name, sizeof name), 6);
+    CHECK_INT(weft_set_error(-EIO), 0);
+    CHECK_INT(weft_pin(), 0);
+    CHECK_INT(weft_unpin(), 0);
+    CHECK_INT(weft_key_create(&key, NULL), 0);
+    CHECK_INT(weft_key_set(key, &value), 0);
+    CHECK(weft_key_get(key) == &value);
+    CHECK_INT(weft_key_delete(key), 0);
+    weft_t *child = weft_spawn_opt(&named, count_one, &value);
+    CHECK(child != NULL);
+    CHECK(weft_ref(child) == child);
+    CHECK_INT(weft_unref(child), 0);
+    CHECK_INT(weft_join(child, NULL), -ECANCELED);
+    CHECK_INT(weft_shield_begin(), 0);
+    CHECK_INT(weft_join(child, &result), 0); /* the handle was still ours */
+    CHECK_INT(weft_shield_end(), 0);
+    CHECK(result == &value);
+    CHECK_INT(weft_go(count_one, NULL), 0);
+    return arg;
+}
+
+static void *spawn_killed(void *arg)
+{
+    wt_spawn_and_join(1, use_killed, arg);
+    return NULL;
+}
+
+static void test_spawn_by_a_killed_coroutine_works(void **state)
+{
+    (void)state;
+    wt_over_workers(spawn_killed, NULL);
+}
+
 static void *fail_with(void *arg)
 {
     CHECK_INT(weft_set_error(5), -EINVAL);
@@ -291,6 +358,11 @@ static void *stay(void *arg)
 static void *pin_and_unpin(void *arg)
 {
     CHECK_INT(weft_unpin(), -EINVAL);
+    for (int i = 0; i < 255; i++)
+        CHECK_INT(weft_pin(), 0);
+    CHECK_INT(weft_pin(), -EOVERFLOW);
+    for (int i = 0; i < 255; i++)
+        CHECK_INT(weft_unpin(), 0);
     CHECK_INT(weft_pin(), 0);
     CHECK_INT(weft_pin(), 0);
     stay(arg);
@@ -392,6 +464,8 @@ int main(void)
         cmocka_unit_test(test_spawn_bad_arguments_are_refused),
         cmocka_unit_test(test_spawn_names_are_kept_and_ids_never_recur),
         cmocka_unit_test(test_spawn_handle_lives_as_long_as_its_references),
+        cmocka_unit_test(test_spawn_references_are_bounded),
+        cmocka_unit_test(test_spawn_by_a_killed_coroutine_works),
         cmocka_unit_test(test_spawn_error_is_told_once_it_has_ended),
         cmocka_unit_test(test_spawn_start_after_waits_that_long),
         cmocka_unit_test(test_spawn_cleanup_of_the_argument_runs_once),

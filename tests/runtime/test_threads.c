@@ -115,6 +115,7 @@ static void *look_at_itself(void *arg)
 {
     (void)arg;
     int64_t before = weft_now();
+    char name[8];
     errno = 77;
     CHECK(weft_self() == NULL);
     CHECK_INT((int64_t)weft_id(NULL), 0);
@@ -123,7 +124,13 @@ static void *look_at_itself(void *arg)
     CHECK_INT(weft_sleep(2 * WEFT_MILLISECOND), 0);
     CHECK(weft_now() - before >= 2 * WEFT_MILLISECOND);
     CHECK_INT(weft_set_error(-EIO), -EPERM);
+    CHECK_INT(weft_set_name("thread"), -EPERM);
+    CHECK_INT(weft_name(NULL, name, sizeof name), -ESRCH);
     CHECK_INT(weft_pin(), -EPERM);
+    CHECK_INT(weft_unpin(), -EPERM);
+    CHECK_INT(weft_shield_end(), -EINVAL);
+    CHECK_INT(weft_shield_begin(), 0);
+    CHECK_INT(weft_shield_end(), 0);
     CHECK_INT(errno, 77);
     return NULL;
 }
@@ -133,6 +140,61 @@ static void test_threads_are_no_coroutines_but_sleep_and_yield(void **state)
     (void)state;
     look_at_itself(NULL);
     wt_on_thread(look_at_itself, NULL);
+    wt_finish();
+}
+
+static void *fail_when_set(void *arg)
+{
+    int result = weft_event_wait(arg);
+    CHECK_INT(weft_set_error(result == 0 ? -EIO : result), 0);
+    return arg;
+}
+
+/* All that can be done to coroutines from outside. */
+static void *use_handles(void *arg)
+{
+    weft_event event = WEFT_EVENT_INIT;
+    weft_spawn_options named = {.name = "named"};
+    weft_t *ts[4];
+    char name[8];
+    (void)arg;
+    for (int i = 0; i < 4; i++)
+        CHECK((ts[i] = weft_spawn_opt(&named, fail_when_set, &event)) != NULL);
+    CHECK(weft_id(ts[0]) != 0 && weft_id(ts[0]) != weft_id(ts[1]));
+    CHECK_INT(weft_name(ts[0], name, sizeof name), 5);
+    CHECK_INT(weft_ready(ts[0]), 0);
+    CHECK_INT(weft_error(ts[0]), -EAGAIN);
+    CHECK(weft_value(ts[0]) == NULL);
+    CHECK(weft_ref(ts[0]) == ts[0]);
+    CHECK_INT(weft_kill(ts[0]), 0);
+    CHECK_INT(weft_wait_any(ts, 4), 0);
+    CHECK_INT(weft_join(ts[0], NULL), 0);
+    CHECK_INT(weft_ready(ts[0]), 1);
+    CHECK_INT(weft_unref(ts[0]), 0);
+    CHECK_INT(weft_unref(ts[0]), -ESRCH);
+    CHECK_INT(weft_detach(ts[3]), 0);
+    CHECK_INT(weft_event_set(&event), 0);
+    CHECK(weft_ref(ts[1]) == ts[1]);
+    CHECK_INT(weft_joinall(ts + 1, 2), 0);
+    CHECK_INT(weft_error(ts[1]), -EIO);
+    CHECK(weft_value(ts[1]) == &event);
+    CHECK_INT(weft_killall(ts + 1, 1), 0); /* it has ended */
+    CHECK_INT(weft_detach(ts[1]), 0);
+    CHECK_INT(weft_killall(ts + 1, 2), -ESRCH);
+    CHECK_INT(weft_go(add_one, NULL), 0);
+    while (weft_event_fini(&event) == -EBUSY) /* the detached one */
+        CHECK_INT(weft_yield(), 0);
+    return NULL;
+}
+
+static void test_threads_use_handles_of_coroutines(void **state)
+{
+    (void)state;
+    for (unsigned workers = 1; workers <= 4; workers *= 2) {
+        wt_start(workers);
+        wt_on_thread(use_handles, NULL);
+        wt_stop();
+    }
     wt_finish();
 }
 
@@ -185,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_threads_use_all_objects_without_a_runtime),
         cmocka_unit_test(test_threads_and_coroutines_use_all_objects_together),
         cmocka_unit_test(test_threads_spawn_and_join),
+        cmocka_unit_test(test_threads_use_handles_of_coroutines),
         cmocka_unit_test(test_threads_are_no_coroutines_but_sleep_and_yield),
         cmocka_unit_test(test_threads_have_ambient_timeouts),
         cmocka_unit_test(test_threads_that_come_and_go_leave_nothing),

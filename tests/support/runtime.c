@@ -147,6 +147,15 @@ void wt_over_workers(weft_fn *body, void *arg)
         wt_run(workers, body, arg);
 }
 
+void wt_over_workers_and_thread(weft_fn *body, void *arg)
+{
+    wt_over_workers(body, arg);
+    wt_start(1);
+    wt_on_thread(body, arg);
+    wt_stop();
+    wt_finish();
+}
+
 unsigned wt_workers(void)
 {
     return workers_now;

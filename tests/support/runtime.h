@@ -50,6 +50,9 @@ void wt_stop(void);
 /* The same over 1, 2, 4 and 8 workers in turn. */
 void wt_over_workers(weft_fn *body, void *arg);
 
+/* And then once on a plain thread, beside one worker. */
+void wt_over_workers_and_thread(weft_fn *body, void *arg);
+
 /* How many workers the present run has. */
 unsigned wt_workers(void);
 
