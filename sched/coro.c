@@ -214,14 +214,26 @@ weft_t *wf_coro_handle(const wf_coro *coro)
     return (weft_t *)(uintptr_t)(generation << WF_LIFE_HANDLE_BITS | offset);
 }
 
+/* It has ended, and nobody has a handle; those that still hold it only tidy up. The answer is about the coroutine of that `life`
+ * only if `life` is the same afterwards; if not, the handle is stale anyway. */
+static bool is_over(wf_coro *coro, uint64_t life)
+{
+    /* relaxed: whoever was told of the end, by a join, sees it. */
+    return (life & WF_LIFE_REFS) == 0 && wf_state_phase(wf_load_relaxed(&coro->state)) == WF_PHASE_DONE;
+}
+
 wf_coro *wf_coro_from_handle(const weft_t *handle)
 {
     wf_coro *coro = wf_life_block(handle);
     if (coro == NULL)
         return NULL;
+    /* ORDER(state-done): before `life`, so that it is not the state of a later coroutine: of an earlier one it cannot be, since
+     * the handle was there before. */
+    bool has_ended = wf_state_phase(wf_load_acquire(&coro->state)) == WF_PHASE_DONE;
     /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
-    return wf_life_is_named(handle, life) && (life & WF_LIFE_LOW) != 0 ? coro : NULL;
+    bool is_named = (life & (has_ended ? WF_LIFE_REFS : WF_LIFE_LOW)) != 0;
+    return wf_life_is_named(handle, life) && is_named ? coro : NULL;
 }
 
 bool wf_coro_is_joinable(const weft_t *handle)
@@ -244,7 +256,7 @@ static wf_coro *add(const weft_t *handle, uint64_t step, uint64_t mask, uint64_t
     /* ORDER(life): pairs with wf_coro_init and wf_coro_free. */
     uint64_t life = wf_load_acquire(&coro->life);
     do {
-        if (!wf_life_is_named(handle, life) || (life & alive) == 0 || (life & mask) == mask)
+        if (!wf_life_is_named(handle, life) || (life & alive) == 0 || (life & mask) == mask || is_over(coro, life))
             return NULL;
         /* ORDER(life): as above. */
     } while (!wf_cas_acq_rel(&coro->life, &life, life + step));

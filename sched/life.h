@@ -4,7 +4,8 @@
  * references by handles (spawn, weft_ref), bits 12–27 holds by whoever works on the block (the coroutine itself until it is
  * retired, a call that was given a handle while it runs), bits 28–63 generation. A block is free when the low 28 bits are zero:
  * the generation has grown by one then, which makes all its handles stale. A handle is stale for weft_join and its kin as soon
- * as its references are gone; for the other calls as long as somebody still holds the block it is not.
+ * as its references are gone; for the other calls it is not before its coroutine has ended too, so that a coroutine to which no
+ * handle refers can still be named by itself and by those that it told.
  */
 #ifndef WF_SCHED_LIFE_H
 #define WF_SCHED_LIFE_H

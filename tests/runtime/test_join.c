@@ -38,6 +38,30 @@ static void test_join_stale_handle_is_an_error(void **state)
     wt_over_workers(stale, NULL);
 }
 
+/* At once, though its worker may still be tidying up after it. */
+static void *stale_at_once(void *arg)
+{
+    char name[8];
+    (void)arg;
+    for (int i = 0; i < wt_scaled(5000); i++) {
+        weft_t *t = weft_spawn(return_arg, NULL);
+        CHECK_INT(weft_join(t, NULL), 0);
+        CHECK_INT(weft_kill(t), -ESRCH);
+        CHECK_INT(weft_ready(t), -ESRCH);
+        CHECK_INT(weft_error(t), -ESRCH);
+        CHECK_INT(weft_name(t, name, sizeof name), -ESRCH);
+        CHECK_INT((int64_t)weft_id(t), 0);
+        CHECK(weft_ref(t) == NULL);
+    }
+    return NULL;
+}
+
+static void test_join_leaves_the_handle_stale_at_once(void **state)
+{
+    (void)state;
+    wt_over_workers_and_thread(stale_at_once, NULL);
+}
+
 static void *time_out(void *arg)
 {
     weft_event event = WEFT_EVENT_INIT;
@@ -370,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join_stale_handle_is_an_error),
+        cmocka_unit_test(test_join_leaves_the_handle_stale_at_once),
         cmocka_unit_test(test_join_deadline_leaves_the_handle_to_the_caller),
         cmocka_unit_test(test_join_circle_is_refused),
         cmocka_unit_test(test_join_killed_joiner_leaves_the_handle),

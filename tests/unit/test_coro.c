@@ -8,6 +8,7 @@
 
 #include "sched/joiners.h"
 #include "sched/life.h"
+#include "sched/state.h"
 #include "sched/worker.h"
 
 enum { GENERATION_SHIFT = 28 };
@@ -114,6 +115,20 @@ static void test_joiners_of_a_free_block_are_closed_and_open_again_with_the_next
     assert_ptr_equal(wf_coro_new(NULL, 0), coro);
     assert_true(wf_joiners_lock(coro));
     wf_joiners_unlock(coro, 0);
+/* Its worker has yet to tidy up after it, but whoever joined it was told that it has ended. */
+static void test_coro_ended_and_without_references_is_stale_though_held(void **state)
+{
+    (void)state;
+    assert_int_equal(wf_coro_space_init(), 0);
+    wf_coro *coro = wf_coro_new(NULL, 1);
+    weft_t *handle = wf_coro_handle(coro);
+    wf_state_dispatch(coro);
+    wf_state_done(coro);
+    assert_ptr_equal(wf_coro_from_handle(handle), coro); /* it can be joined */
+    assert_true(wf_coro_unref(NULL, handle));
+    assert_null(wf_coro_from_handle(handle));
+    assert_null(wf_coro_hold(handle));
+    assert_null(wf_coro_ref(handle));
     wf_coro_release(NULL, coro);
 }
 
@@ -140,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_life_last_reference_taken_by_the_coroutine_makes_handles_stale),
         cmocka_unit_test(test_life_reference_taken_while_somebody_holds_leaves_it_to_the_holder),
         cmocka_unit_test(test_joiners_of_a_free_block_are_closed_and_open_again_with_the_next),
+        cmocka_unit_test(test_coro_ended_and_without_references_is_stale_though_held),
         cmocka_unit_test(test_coro_numbers_that_are_no_handles_name_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
