@@ -2,6 +2,7 @@
 #include "tests/examples/cmocka_all.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -406,6 +407,32 @@ static void test_crawl_second_interrupt_quits_at_once(void **state)
     forget(&run);
 }
 
+static void test_crawl_progress_is_shown_on_a_terminal_only(void **state)
+{
+    (void)state;
+    char command[128], url[64], shown[4096] = "";
+    struct crawl_run run = {0};
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC); /* ours keeps what is written to it */
+    assert_true(slave >= 0);
+    snprintf(command, sizeof command, "exec \"$0\" \"$@\" 2>%s", ptsname(master));
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", server.port);
+    char *argv[] = {"/bin/sh", "-c", command, CRAWL_PROGRAM, url, NULL};
+    assert_int_equal(program_start(&run.program, argv), 0);
+    finish(&run, 0, "4 pages", "");
+    assert_true(read(master, shown, sizeof shown - 1) > 0);
+    assert_non_null(strstr(shown, "1 pages, 0 failed, "));
+    forget(&run);
+    close(slave);
+    close(master);
+
+    start(&run, "/", NULL);
+    finish(&run, 0, "4 pages", "");
+    assert_string_equal(run.err.data, "");
+    forget(&run);
+}
+
 static void test_crawl_json_is_one_object(void **state)
 {
     (void)state;
@@ -515,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_crawl_errors_that_pass_are_retried),
         cmocka_unit_test(test_crawl_interrupt_stops_with_what_was_fetched),
         cmocka_unit_test(test_crawl_second_interrupt_quits_at_once),
+        cmocka_unit_test(test_crawl_progress_is_shown_on_a_terminal_only),
         cmocka_unit_test(test_crawl_json_is_one_object),
         cmocka_unit_test(test_crawl_output_saves_each_page),
         cmocka_unit_test(test_crawl_wrong_usage_is_explained),
