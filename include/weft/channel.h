@@ -4,7 +4,8 @@
  * sent; those that wait are served in the order in which they came. "May suspend" means: the coroutine waits and its
  * worker runs others; afterwards it may be on another thread. A killed coroutine's send and recv return -ECANCELED,
  * also where they would not have to wait; its try_ forms and close work. -ENOMEM: a plain thread that waits for the
- * first time and has no memory for that. Not from signal handlers.
+ * first time and has no memory for that. Not from signal handlers. With or without a running runtime; Linux: nothing
+ * beyond what weft_start needs.
  */
 #ifndef WEFT_CHANNEL_H
 #define WEFT_CHANNEL_H

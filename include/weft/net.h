@@ -1,4 +1,5 @@
-/* weft: dialling, listening and names. */
+/* weft: dialling, listening and names. From coroutines and plain threads, not from signal handlers. Least kernel: as
+ * weft/io.h says. */
 #ifndef WEFT_NET_H
 #define WEFT_NET_H
 

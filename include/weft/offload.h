@@ -1,4 +1,4 @@
-/* weft: threads for code that must block. */
+/* weft: threads for code that must block. Linux: nothing beyond what weft_start needs. */
 #ifndef WEFT_OFFLOAD_H
 #define WEFT_OFFLOAD_H
 

@@ -13,7 +13,8 @@
  *   - fini: when it returned 0, and all calls of others have returned, the memory is free for other use; -EBUSY leaves
  *     the object as it is. An event, a wait group and a semaphore may even go, without fini, as soon as a wait for the
  *     last set, done or post returned 0: the one that woke the waiter does not touch them any more.
- *   - Not from signal handlers.
+ *   - Not from signal handlers. With or without a running runtime. Linux: nothing beyond what weft_start needs; plain
+ *     threads alone need futex(2) only.
  */
 #ifndef WEFT_SYNC_H
 #define WEFT_SYNC_H

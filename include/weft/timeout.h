@@ -1,4 +1,5 @@
-/* weft: ambient timeouts: a bound on everything that a coroutine does between start and stop. */
+/* weft: ambient timeouts: a bound on everything that a coroutine does between start and stop. Linux: nothing beyond what
+ * weft_start needs. */
 #ifndef WEFT_TIMEOUT_H
 #define WEFT_TIMEOUT_H
 
