@@ -22,6 +22,7 @@ static const unsupported list[] = {
     {"test_peek_*", "qemu-user has no process_vm_readv"},
     {"test_dump_names_what_coroutines_wait_for", "qemu-user has no process_vm_readv, so a dump has no frames"},
     {"test_dump_names_entry_spawn_site_and_frames", "qemu-user has no process_vm_readv, so a dump has no frames"},
+    {"test_dump_names_plain_threads_that_wait", "qemu-user has no process_vm_readv, so a dump has no frames"},
     {"test_dump_names_running_ended_delayed_and_new_ones", "qemu-user has no process_vm_readv, so a dump has no names"},
     {"test_dump_names_the_owner_of_a_stack", "qemu-user has no process_vm_readv, so the owner is not found"},
     {"test_faults_stack_overflow_dies_by_sigsegv_*", "qemu-user has no process_vm_readv, so the owner is not found"},
