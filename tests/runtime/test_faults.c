@@ -320,7 +320,7 @@ static void test_faults_stack_overflow_dies_by_sigsegv_and_names_the_coroutine(v
     assert_non_null(strstr(said, " \"digger\", entry overflow_inside (test_faults): its stack of "));
     assert_non_null(strstr(said, "\n    #0  dig"));
     assert_non_null(strstr(said, " overflow_inside+0x"));
-    assert_non_null(strstr(said, " wf_coro_main+0x"));
+    assert_non_null(strstr(said, " wf_coro_run+0x"));
 }
 
 static int return_while_they_sleep(void)

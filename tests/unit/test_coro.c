@@ -115,6 +115,9 @@ static void test_joiners_of_a_free_block_are_closed_and_open_again_with_the_next
     assert_ptr_equal(wf_coro_new(NULL, 0), coro);
     assert_true(wf_joiners_lock(coro));
     wf_joiners_unlock(coro, 0);
+    wf_coro_release(NULL, coro);
+}
+
 /* Its worker has yet to tidy up after it, but whoever joined it was told that it has ended. */
 static void test_coro_ended_and_without_references_is_stale_though_held(void **state)
 {
