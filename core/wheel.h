@@ -46,6 +46,13 @@ wf_timer *wf_wheel_expire(wf_wheel *wheel, int64_t now_ns);
  * when the wheel is empty. */
 int64_t wf_wheel_next(const wf_wheel *wheel);
 
+/* The time at which the wheel stands: the latest that it was asked to expire, rounded down. What is due by then comes out of
+ * wf_wheel_expire whatever time that is given. */
+static inline int64_t wf_wheel_now(const wf_wheel *wheel)
+{
+    return (int64_t)(wheel->tick << WF_WHEEL_TICK_SHIFT);
+}
+
 static inline bool wf_timer_is_linked(const wf_timer *timer)
 {
     return wf_list_is_linked(&timer->node);

@@ -129,6 +129,10 @@ int wf_timer_run(wf_worker *self, wf_worker *worker, int64_t now_ns)
         wf_coro *expired[BATCH];
         int count = 0;
         wf_object_lock(&worker->wheel_lock);
+        /* Somebody who read the clock later may have been here already. What is due to the wheel has to be due to us: a timer that
+         * it hands out and that we file again would come back at once, for ever. */
+        if (now_ns < wf_wheel_now(&worker->wheel))
+            now_ns = wf_wheel_now(&worker->wheel);
         while (more && count < BATCH) {
             wf_timer *timer = wf_wheel_expire(&worker->wheel, now_ns);
             more = timer != NULL;

@@ -1,6 +1,8 @@
 /* Sleep and yield: never too short, in the right order, odd arguments, fair turns. */
 #include "runtime.h"
 
+#include "sched/worker.h"
+
 enum { SLEEPERS = 2000, TURNS = 1000 };
 
 static void *odd_times(void *arg)
@@ -209,6 +211,29 @@ static void test_sleep_lets_workers_sleep(void **state)
     wt_run(2, idle, NULL);
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* The monitor and the worker read the clock, and then come to the wheel in the other order. */
+static void *fire_with_an_old_time(void *arg)
+{
+    (void)arg;
+    wf_worker *worker = wf_worker_self();
+    wf_timer_run(worker, worker, weft_now() + 3600 * WEFT_SECOND);
+    weft_t *t = weft_spawn_opt(&(weft_spawn_options){.start_after = WEFT_SECOND}, nothing, NULL);
+    CHECK_INT(wf_timer_run(worker, worker, weft_now()), 1);
+    CHECK_INT(weft_join(t, NULL), 0);
+    return NULL;
+}
+
+static void test_timer_run_with_an_older_time_than_the_wheels_returns(void **state)
+{
+    (void)state;
+    wt_run(1, fire_with_an_old_time, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_yield_gives_each_its_turn),
         cmocka_unit_test(test_sleep_ends_though_all_workers_are_busy),
         cmocka_unit_test(test_sleep_lets_workers_sleep),
+        cmocka_unit_test(test_timer_run_with_an_older_time_than_the_wheels_returns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
