@@ -66,13 +66,19 @@ def finish(result):
     return result
 
 
-def run_cpu(program, workers, repetition, ops, quick, cpus):
-    """A program that works by itself: `workers` workers on as many CPUs."""
-    argv = [*program.argv, "--workers", str(workers), "--repetition-id", str(repetition)]
-    argv += ["--ops", str(max(1000, ops // program.share))]
-    if quick:
+def arguments(program, configuration, repetition):
+    argv = [*program.argv, "--workers", str(configuration.workers), "--repetition-id", str(repetition)]
+    return argv + (["--mode", configuration.mode] if configuration.mode else [])
+
+
+def run_cpu(program, configuration, repetition, effort, cpus):
+    """A program that works by itself: its workers on as many CPUs, and the CPUs that it needs beside."""
+    workload = configuration.workload
+    argv = arguments(program, configuration, repetition)
+    argv += ["--ops", str(max(1000, workload.operations(effort) // program.share))]
+    if effort.name == "quick":
         argv.append("--quick")
-    return finish(run_to_end(argv, set(cpus[:workers])))
+    return finish(run_to_end(argv, set(cpus[: configuration.workers + workload.spare])))
 
 
 def memory_of(pid):
@@ -85,9 +91,9 @@ def memory_of(pid):
     return total
 
 
-def run_server(program, workers, repetition, connections, effort, rate, cpus):
+def run_server(program, configuration, repetition, effort, rate, cpus):
     """A server on the first CPUs, the load generator on the last. rate 0: the closed phase only."""
-    argv = [*program.argv, "--workers", str(workers), "--repetition-id", str(repetition)]
+    argv = arguments(program, configuration, repetition)
     with tempfile.TemporaryFile("w+") as errors:
         server = subprocess.Popen(
             argv,
@@ -96,10 +102,10 @@ def run_server(program, workers, repetition, connections, effort, rate, cpus):
             stderr=errors,
             text=True,
             start_new_session=True,
-            preexec_fn=on_cpus(set(cpus[:workers])),
+            preexec_fn=on_cpus(set(cpus[: configuration.workers])),
         )
         try:
-            result = load(server, connections, effort, rate, cpus)
+            result = load(server, configuration, effort, rate, cpus)
         except Failed as failure:
             errors.seek(0)
             raise Failed(f"{failure} {errors.read().strip()[-500:]}".strip()) from None
@@ -111,13 +117,13 @@ def run_server(program, workers, repetition, connections, effort, rate, cpus):
     return finish(result)
 
 
-def load(server, connections, effort, rate, cpus):
+def load(server, configuration, effort, rate, cpus):
     if not select.select([server.stdout], [], [], START_TIMEOUT)[0]:
         raise Failed(f"{server.args[0]}: did not begin to listen within {START_TIMEOUT} s")
     announced = parse(server.stdout.readline(), server.args[0])
     argv = [str(programs.BUILD / "bench" / "loadgen"), "--port", str(announced["port"]), "--server", str(server.pid)]
-    argv += ["--connections", str(connections), "--warmup", str(effort.server_warmup)]
-    argv += ["--closed", str(effort.server_seconds)]
+    argv += ["--connections", str(configuration.connections), *configuration.workload.load]
+    argv += ["--warmup", str(effort.server_warmup), "--closed", str(effort.server_seconds)]
     if rate:
         argv += ["--open", str(effort.server_seconds), "--rate", str(rate)]
     result = run_to_end(argv, {cpus[-1]})

@@ -92,6 +92,20 @@ def print_list():
 # ---- running ----
 
 
+def programs_of(peer, configuration):
+    """A peer's programs for one configuration, and the reason why there is none. One that has no program for the
+    workload may have one that does the same; a mode has to be named among a peer's workloads."""
+    workload, mode = configuration.workload, configuration.mode
+    if mode and peer.workloads and f"{workload.name}/{mode}" not in peer.workloads:
+        return [], "does not take part"
+    if peer.name == "limit" and not workload.limit:
+        return [], "this workload has none"
+    found, reason = peer.programs(workload.name)
+    if not found and workload.like and peer.name != "weft":
+        found = peer.programs(workload.like)[0]
+    return found, reason
+
+
 class Run:
     """All repetitions of all configurations."""
 
@@ -105,11 +119,14 @@ class Run:
         self.tables = []
         for configuration in configurations:
             self.add(configuration, peers)
+        tables = {table.configuration: table for table in self.tables}
+        for table in self.tables:
+            table.one_worker = tables.get(table.configuration.with_one_worker())
 
     def add(self, configuration, peers):
         rows, absent = [], []
         for peer in peers:
-            found, reason = peer.programs(configuration.workload.name)
+            found, reason = programs_of(peer, configuration)
             for program in found:
                 row = results.Row(program.label, peer.name)
                 self.programs[id(row)] = program
@@ -142,21 +159,18 @@ class Run:
             print(f"FAILED: {configuration.name(row.label)}: {failure}", file=sys.stderr)
 
     def measure(self, configuration, program, repetition):
-        workload, workers, effort = configuration.workload, configuration.workers, self.effort
-        if workload.is_server():
+        effort = self.effort
+        if configuration.workload.is_server():
             rate = self.rates.get(configuration, 0)
-            return measure.run_server(
-                program, workers, repetition, configuration.connections, effort, rate, self.cpus
-            )
-        ops = int(workload.ops * effort.ops_factor)
-        return measure.run_cpu(program, workers, repetition, ops, effort is suite.QUICK, self.cpus)
+            return measure.run_server(program, configuration, repetition, effort, rate, self.cpus)
+        return measure.run_cpu(program, configuration, repetition, effort, self.cpus)
 
     def calibrate(self, table):
         """The rate of the open phase: half of what the better limit program (else the first that works) can do. All
         servers get the same one."""
         configuration = table.configuration
         self.say(f"calibrating: {configuration.title()}")
-        candidates = programs.find("limit").programs(configuration.workload.name)[0]
+        candidates = programs_of(programs.find("limit"), configuration)[0]
         candidates = candidates or [self.programs[id(row)] for row in table.rows]
         best = 0
         for program in candidates:

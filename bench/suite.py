@@ -1,26 +1,68 @@
 """The workloads: what each asks, how much work one repetition is, and what weft has to reach.
 
-A bound compares times of the same run: `factor` is the most that weft's may be of the other's. "limit" is the limit
-program (the better one where there are several), "best" the best peer that is neither weft nor the limit.
+A bound compares figures of the same run: `factor` is the most that weft's may be of the other's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 REPETITIONS = 5  # never fewer: compare.py cannot call anything significant below that
 FULL_REPETITIONS = 10
 
+TITLES = {
+    "real_time": "time",
+    "p50_us": "p50",
+    "p99_us": "p99",
+    "p999_us": "p99.9",
+    "max_us": "maximum",
+    "over_ms": "time over the ideal",
+    "wall_ms": "wall time",
+    "bytes_per_coroutine": "memory per coroutine",
+    "cpu_percent": "CPU time",
+    "switches_per_s": "wake-ups of a worker",
+}
+UNITS = {
+    "real_time": "ns",
+    "over_ms": "ms",
+    "wall_ms": "ms",
+    "bytes_per_coroutine": "bytes",
+    "cpu_percent": "%",
+    "switches_per_s": "per second",
+}
+
 
 @dataclass(frozen=True)
 class Bound:
-    against: str  # "limit" or "best"
+    """`against` is "limit" (the better limit program where there are several), "best" (the best peer that is neither
+    weft nor the limit), the name of a peer, "self:workers=1" (weft with one worker), or "absolute": then `factor` is the
+    figure itself, in the metric's unit (real_time: nanoseconds per operation)."""
+
+    against: str
     factor: float
     workers: int | None = None  # None: for any number
     metric: str = "real_time"
+    mode: str | None = None  # None: for any
+    per_worker: bool = False  # with N workers weft's may be factor ÷ N of the other's
 
     def text(self):
-        what = {"real_time": "time", "p99_us": "p99"}[self.metric]
-        who = {"limit": "limit", "best": "best peer"}[self.against]
-        return f"{what} ≤ {self.factor:.4g} × {who}"
+        what = TITLES.get(self.metric, self.metric)
+        if self.against == "absolute":
+            unit = UNITS.get(self.metric, "µs" if self.metric.endswith("_us") else "")
+            return f"{what} ≤ {self.factor:.4g} {unit}".rstrip()
+        who = {"best": "best peer", "self:workers=1": "1 worker"}.get(self.against, self.against)
+        return f"{what} ≤ {self.factor:.4g} × {who}" + " ÷ workers" * self.per_worker
+
+    def applies(self, configuration):
+        if self.against == "self:workers=1" and configuration.workers == 1:
+            return False
+        return self.workers in (None, configuration.workers) and self.mode in (None, configuration.mode)
+
+    def at(self, workers):
+        """The same bound for so many workers."""
+        return replace(self, factor=self.factor / workers, per_worker=False) if self.per_worker else self
+
+
+# What one more worker has to bring, while there are CPUs for it.
+SCALING = Bound("self:workers=1", 1 / 0.9, per_worker=True)
 
 
 @dataclass(frozen=True)
@@ -30,10 +72,32 @@ class Workload:
     bounds: tuple = ()
     workers: tuple = (1, 2)
     ops: int = 0  # operations of one repetition; a program too slow for that gets a known fraction (programs.py)
+    quick_ops: int | None = None  # with --quick; None: a part of ops
     connections: tuple = ()  # not empty: a server under load, one configuration for each number
+    modes: tuple = ("",)  # forms of it, one configuration each; "" is the plain one (--mode of the programs)
+    scales: bool = False  # also with 4, 8 … workers, and with all CPUs
+    spare: int = 0  # CPUs that the program needs beside those of its workers
+    limit: bool = True  # is there a limit program?
+    like: str = ""  # a workload that does the same: its limit, and its peers' programs, stand in for missing ones
+    shown: tuple = ()  # metrics to print beside the time
+    load: tuple = ()  # more arguments for the load generator
+    rate: float = 0  # requests per second of its open phase; 0: half of what the limit can do
 
     def is_server(self):
         return bool(self.connections)
+
+    def operations(self, effort):
+        if effort is QUICK and self.quick_ops is not None:
+            return self.quick_ops
+        return int(self.ops * effort.ops_factor)
+
+    def worker_counts(self, cpus):
+        """Those that the CPUs can carry."""
+        most = cpus - self.spare - self.is_server()
+        counts = {n for n in self.workers if n <= most}
+        if self.scales and most > 0:
+            counts |= {n for n in (4 << i for i in range(16)) if n <= most} | {most}
+        return sorted(counts)
 
 
 @dataclass(frozen=True)
@@ -96,19 +160,27 @@ class Configuration:
     workload: Workload
     workers: int
     connections: int = 0
+    mode: str = ""
 
     def name(self, peer):
         tail = f"/connections:{self.connections}" if self.connections else ""
+        tail += f"/mode:{self.mode}" if self.mode else ""
         return f"{self.workload.name}/{peer}/workers:{self.workers}{tail}"
 
     def title(self):
         words = [self.workload.name, f"{self.workers} worker" + ("s" if self.workers > 1 else "")]
         if self.connections:
-            words.append(f"{self.connections} connections")
+            words.append(f"{self.connections} connection" + ("s" if self.connections > 1 else ""))
+        if self.mode:
+            words.append(self.mode)
         return ", ".join(words)
 
     def bounds(self):
-        return [b for b in self.workload.bounds if b.workers in (None, self.workers)]
+        return [b.at(self.workers) for b in self.workload.bounds if b.applies(self)]
+
+    def with_one_worker(self):
+        """The configuration that bounds against "self:workers=1" are about."""
+        return replace(self, workers=1)
 
 
 def find(name):
@@ -123,13 +195,13 @@ def configurations(workloads, effort, cpus, workers=None):
     a server needs a CPU beside its own for the load generator."""
     result = []
     for workload in workloads:
-        spare = 1 if workload.is_server() else 0
-        if workers is not None:
-            counts = [workers] if workers + spare <= cpus or not spare else []
+        if workers is None:
+            counts = workload.worker_counts(cpus)
         else:
-            counts = [n for n in workload.workers if n + spare <= cpus]
+            spare = workload.spare + workload.is_server()
+            counts = [workers] if workers + spare <= cpus or not spare else []
         for count in counts:
             for connections in workload.connections or (0,):
                 if connections <= effort.most_connections:
-                    result.append(Configuration(workload, count, connections))
+                    result += [Configuration(workload, count, connections, mode) for mode in workload.modes]
     return result
