@@ -9,10 +9,16 @@ import json
 
 from stats import Spread, pairwise_ratios
 
-# Values besides real_time that a repetition may have, and that go into the JSON as they are.
-EXTRA = (
-    "p50_us p99_us p999_us max_us rss_bytes instructions cycles server_cpu_us client_idle rate open_ops"
-).split()
+# What of a repetition goes into the JSON under another name, or not as a figure. All its other numbers go there as they are.
+BASIC = ("ops", "seconds", "checked", "real_time")
+
+
+def extra(repetition):
+    return {
+        key: value
+        for key, value in repetition.items()
+        if key not in BASIC and isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 class Row:
@@ -39,6 +45,7 @@ class Table:
         self.configuration = configuration
         self.rows = rows
         self.absent = absent  # (peer, reason)
+        self.one_worker = None  # the same configuration with one worker, if it was run
 
     def best(self, peers, metric="real_time"):
         """The row with the lowest median among these peers."""
@@ -52,7 +59,11 @@ class Table:
         """Always chosen by time: the same program stands for all of a configuration's bounds."""
         if against == "limit":
             return self.best(lambda peer: peer == "limit")
-        return self.best(lambda peer: peer not in ("weft", "limit"))
+        if against == "best":
+            return self.best(lambda peer: peer not in ("weft", "limit"))
+        if against == "self:workers=1":
+            return self.one_worker.weft() if self.one_worker else None
+        return self.best(lambda peer: peer == against)
 
     def ratio(self, other, metric="real_time"):
         """weft's value over the other's."""
@@ -61,12 +72,20 @@ class Table:
         return Spread(ratios) if ratios else None
 
     def verdicts(self):
-        """(bound, whom it was held against, ratio, met) of each bound that could be tried."""
+        """(bound, whom it was held against, ratio, met) of each bound that could be tried; the ratio of an absolute one is
+        the figure itself."""
         for bound in self.configuration.bounds():
-            other = self.rival(bound.against)
-            ratio = self.ratio(other, bound.metric)
+            label, ratio = bound.against, None
+            if bound.against == "absolute":
+                weft = self.weft()
+                ratio = weft and weft.spread(bound.metric)
+            else:
+                other = self.rival(bound.against)
+                ratio = self.ratio(other, bound.metric)
+                if other and other.peer != "weft":
+                    label = other.label
             if ratio:
-                yield bound, other.label, ratio, ratio.median <= bound.factor
+                yield bound, label, ratio, ratio.median <= bound.factor
 
 
 # ---- for people ----
@@ -104,6 +123,10 @@ def print_row(table, row, server):
         for metric, width in (("p50_us", 9), ("p99_us", 9), ("p999_us", 9), ("server_cpu_us", 8), ("client_idle", 8)):
             extra = row.spread(metric)
             line += f" {number(extra.median) if extra else '-':>{width - 1}}"
+    for metric in table.configuration.workload.shown:
+        figure = row.spread(metric)
+        if figure:
+            line += f"  {metric} {number(figure.median)}"
     ratio = None if row.peer == "weft" else table.ratio(row)
     if ratio:
         line += f"   {ratio.median:.3g} × [{ratio.min:.3g} … {ratio.max:.3g}]"
@@ -153,14 +176,14 @@ def iterations(base, row):
                 items_per_second=1e9 / r["real_time"],
                 checked=True,
             )
-            entry.update({key: r[key] for key in EXTRA if key in r})
+            entry.update(extra(r))
         yield entry
 
 
 def aggregates(base, row):
     if not row.repetitions:
         return
-    keys = ["real_time", *(key for key in EXTRA if row.values(key))]
+    keys = ["real_time", *dict.fromkeys(key for r in row.repetitions.values() for key in extra(r))]
     for name in ("median", "min", "max"):
         entry = {
             **base,

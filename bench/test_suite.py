@@ -85,6 +85,35 @@ class Results(unittest.TestCase):
         names = [e["name"] for e in results.entries(made, 0) if e["run_type"] == "iteration"]
         self.assertEqual(names.count("yield/limit/workers:1"), 5)
 
+    def bound_on(self, bound, weft, **extra):
+        """Verdicts of a table whose only bound is this one; it has two workers, and weft was twice as slow with one."""
+        workload = suite.Workload("made", "up", (bound,))
+        one, two = (suite.Configuration(workload, workers) for workers in (1, 2))
+        made = results.Table(two, [row("weft", "weft", weft, **extra), row("go", "go", [5] * 5)], [])
+        made.one_worker = results.Table(one, [row("weft", "weft", [2 * value for value in weft])], [])
+        return [(label, ratio.median, met) for _, label, ratio, met in made.verdicts()]
+
+    def test_an_absolute_bound_is_held_against_the_figure(self):
+        self.assertEqual(self.bound_on(suite.Bound("absolute", 9), [10] * 5), [("absolute", 10, False)])
+        bound = suite.Bound("absolute", 0.1, metric="cpu_percent")
+        self.assertEqual(self.bound_on(bound, [10] * 5, cpu_percent=0), [("absolute", 0, True)])
+
+    def test_a_bound_on_scaling_grows_with_the_workers(self):
+        verdicts = self.bound_on(suite.SCALING, [10] * 5)
+        self.assertEqual(verdicts, [("self:workers=1", 0.5, True)])
+        self.assertAlmostEqual(suite.SCALING.at(2).factor, 0.5 / 0.9)
+
+    def test_a_bound_may_name_a_peer(self):
+        self.assertEqual(self.bound_on(suite.Bound("go", 1), [10] * 5), [("go", 2, False)])
+        self.assertEqual(self.bound_on(suite.Bound("libfork", 1), [10] * 5), [])
+
+    def test_json_carries_all_figures_of_a_program(self):
+        made = table([10] * 5, [5] * 5)
+        made.rows[0] = row("weft", "weft", [10] * 5, over_ms=3, checked=True, note="words")
+        found = list(results.entries(made, 0))
+        self.assertEqual([e["over_ms"] for e in found if "over_ms" in e], [3] * 8)
+        self.assertFalse(any("note" in e for e in found))
+
     def test_json_has_the_keys_of_google_benchmark(self):
         entry = document([10] * 5, [5] * 5)["benchmarks"][0]
         wanted = "name run_name run_type repetitions repetition_index threads iterations real_time cpu_time time_unit"
