@@ -78,6 +78,12 @@ class Run:
     def names(self):
         return [name for name in self.rows if peer_of(name) == "weft"]
 
+    def metrics(self, name):
+        """Those to judge: not the time of a workload that has bounds and none of them on the time."""
+        bounded = [entry.get("metric", "real_time") for (of, _), entry in self.bounds.items() if of == name]
+        about_time = not bounded or "real_time" in bounded
+        return [metric for metric in self.rows[name] if about_time or metric != "real_time"]
+
     def values(self, name, metric):
         return list(self.rows[name].get(metric, {}).values())
 
@@ -227,7 +233,7 @@ def compare(before, after):
             notes.append(f"FAILED   {name}: {len(failures)} times in the second file: {failures[0]}")
             bad += 1
         else:
-            for metric in before.rows[name]:
+            for metric in before.metrics(name):
                 if metric in after.rows[name]:
                     figure = Figure(before, after, name, metric, same_machine)
                     rows.append(figure.cells())

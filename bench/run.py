@@ -8,7 +8,9 @@ reported is the median of the ratios within a repetition: a machine that slows d
 import argparse
 import os
 import random
+import shlex
 import sys
+import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -22,49 +24,72 @@ import results  # noqa: E402
 import suite  # noqa: E402
 
 
+EPILOG = """also:
+  compare A.json B.json    did weft become significantly slower from A to B? exits with 1 if so
+  report DIR               DIR/report.html, one page with plots, from all results of --json in DIR
+
+The table shows, for each workload, weft beside its limit (the same work without a scheduler) and its peers. The exit
+status is 1 when a program failed or did not build, 2 when the command line makes no sense; a missed bound is a result
+and no failure. docs/benchmarks.md says how it is measured.
+"""
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="./run bench",
-        description="Run the benchmarks. Also: ./run bench compare A.json B.json, ./run bench report DIR.",
+        description="Run the benchmarks and print how weft compares with its limit and its peers.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="./run bench [OPTIONS] | compare A.json B.json | report DIR",
+        allow_abbrev=False,
     )
     effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--quick", action="store_true", help="small amounts of work, under a minute")
+    effort.add_argument("--quick", action="store_true", help="small amounts of work: a look, not a measurement")
     effort.add_argument("--full", action="store_true", help="large amounts of work, more repetitions")
-    parser.add_argument("--only", metavar="NAME,…", help="these workloads")
-    parser.add_argument("--vs", metavar="PEER,…|none", help="weft and these peers only (limit is one)")
-    parser.add_argument("--repetitions", type=positive, metavar="N", help=f"default {suite.REPETITIONS}")
-    parser.add_argument("--workers", type=positive, metavar="N", help="default: what the workload asks for")
-    parser.add_argument("--json", metavar="FILE", help="write the results there")
-    parser.add_argument("--html", metavar="FILE", help="write a report with plots there")
+    parser.add_argument("--only", metavar="NAME,…", help="these workloads (--list names them)")
+    parser.add_argument("--vs", metavar="PEER,…|none", help="weft and these only (limit is one); none: weft alone")
+    default = f"default: {suite.REPETITIONS}, with --full {suite.FULL_REPETITIONS}"
+    parser.add_argument("--repetitions", type=count, metavar="N", help=f"of each program; {default}")
+    parser.add_argument("--workers", type=count, metavar="N", help="default: what the workload asks for")
+    parser.add_argument("--json", metavar="FILE", help="write the results there, in google/benchmark's schema")
+    parser.add_argument("--html", metavar="FILE", help="write a page with plots there")
     parser.add_argument("--seed", type=int, metavar="N", help="of the random order; default: a new one")
-    parser.add_argument("--list", action="store_true", help="print the workloads and peers")
+    parser.add_argument("--list", action="store_true", help="print the workloads, their bounds, and the peers")
     parser.add_argument("--setup-peers", action="store_true", help="install and build what the peers need")
     parser.add_argument("--no-build", action="store_true", help="take the programs as they are")
     parser.add_argument("--build-dir", metavar="DIR", help="where the programs are built; default: build/release")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for path in (options.json, options.html):
+        if path and not writable(path):
+            parser.error(f"cannot write {path}")
+    return options
 
 
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return value
+def count(text):
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 1")
+    return int(text)
+
+
+def writable(path):
+    """Asked before an hour of measuring, not after it."""
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK) and (os.path.isfile(path) or not os.path.exists(path))
 
 
 def refuse(text):
-    print(text, file=sys.stderr)
+    print(f"./run bench: {text}", file=sys.stderr)
     sys.exit(2)
 
 
 def choose(names, known, what):
-    """The named ones of a table, or an error that says which there are."""
-    chosen = []
-    for name in names.split(","):
-        found = [item for item in known if item.name == name]
-        if not found:
-            refuse(f"no {what} '{name}'; there are: {', '.join(item.name for item in known)}")
-        chosen += found
-    return chosen
+    """The named ones of a table, in the table's order, or an error that says which there are."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in [item.name for item in known]]
+    if unknown or not wanted:
+        refuse(f"no {what} '{','.join(unknown) or names}'; there are: {', '.join(item.name for item in known)}")
+    return [item for item in known if item.name in wanted]
 
 
 def choose_peers(vs):
@@ -77,16 +102,31 @@ def choose_peers(vs):
 
 
 def print_list():
+    print("workloads: one operation, the numbers of workers, what weft has to reach")
     for workload in suite.WORKLOADS:
-        print(f"{workload.name:<14}{workload.operation}")
+        counts = ", ".join(map(str, workload.workers)) + (" and more" if workload.scales else "")
+        print(f"  {workload.name:<14}{workload.operation} ({counts} worker{'s' * (counts != '1')})")
         for bound in workload.bounds:
-            workers = f" ({bound.workers} workers)" if bound.workers else ""
-            print(f"{'':<14}  bound: {bound.text()}{workers}")
+            many = "s" * (bound.workers != 1)
+            where = [f"{bound.workers} worker{many}" if bound.workers else "", bound.mode or ""]
+            where = ", ".join(filter(None, where))
+            print(f"  {'':<14}  {bound.text()}" + (f" ({where})" if where else ""))
+    print("\npeers: the workloads that they take part in")
     for peer in programs.PEERS:
-        reasons = [peer.programs(workload.name) for workload in suite.WORKLOADS]
-        ready = [w.name for w, (found, _) in zip(suite.WORKLOADS, reasons) if found]
-        missing = sorted({reason for found, reason in reasons if not found and reason != "does not take part"})
-        print(f"{peer.name:<14}" + "; ".join(filter(None, (", ".join(ready), *(f"absent: {m}" for m in missing)))))
+        print_peer(peer)
+
+
+def print_peer(peer):
+    ready, missing = [], {}
+    for workload in suite.WORKLOADS:
+        found, reason = programs_of(peer, suite.Configuration(workload, min(workload.workers)))
+        if found:
+            ready.append(workload.name)
+        elif reason not in ("does not take part", "this workload has none"):
+            missing.setdefault(reason, []).append(workload.name)
+    absent = [f"absent from {', '.join(names)}: {reason}" for reason, names in missing.items()]
+    for i, line in enumerate([", ".join(ready)] * bool(ready) + absent or ["none"]):
+        print(f"  {peer.name if i == 0 else '':<14}{line}")
 
 
 # ---- running ----
@@ -119,9 +159,7 @@ class Run:
         self.tables = []
         for configuration in configurations:
             self.add(configuration, peers)
-        tables = {table.configuration: table for table in self.tables}
-        for table in self.tables:
-            table.one_worker = tables.get(table.configuration.with_one_worker())
+        results.link(self.tables)
 
     def add(self, configuration, peers):
         rows, absent = [], []
@@ -194,9 +232,18 @@ def describe(facts, seed):
     print(f"seed {seed}, load {load:.2f}" + (": not idle, expect noise" if load > 0.5 else ""))
 
 
-def run_suite(options):
+def command(arguments, seed):
+    """What to type to get the same again."""
+    words = [word for word in arguments if not word.startswith("--seed=")]
+    if "--seed" in words:
+        at = words.index("--seed")
+        del words[at : at + 2]
+    return shlex.join(["./run", "bench", *words, "--seed", str(seed)])
+
+
+def run_suite(options, arguments):
     effort = suite.QUICK if options.quick else suite.FULL if options.full else suite.NORMAL
-    workloads = choose(options.only, suite.WORKLOADS, "workload") if options.only else list(suite.WORKLOADS)
+    workloads = choose(options.only, suite.WORKLOADS, "workload") if options.only is not None else suite.WORKLOADS
     peers = choose_peers(options.vs)
     seed = options.seed if options.seed is not None else random.randrange(1 << 32)
     cpus = sorted(os.sched_getaffinity(0))
@@ -207,12 +254,18 @@ def run_suite(options):
     facts = context.collect(cpus)
     describe(facts, seed)
     repetitions = options.repetitions or effort.repetitions
+    if repetitions < compare.FEWEST:
+        print(f"{repetitions} repetitions: `compare` judges nothing below {compare.FEWEST}")
     run = Run(configurations, peers, effort, repetitions, seed)
+    disturbance, began = context.Disturbance(), time.monotonic()
     run.run()
-    facts.update(seed=seed, effort=effort.name, repetitions=repetitions)
-    facts["load_avg_after"] = list(os.getloadavg())
+    facts.update(seed=seed, effort=effort.name, repetitions=repetitions, command=command(arguments, seed))
+    facts.update(disturbance.facts(), seconds=round(time.monotonic() - began, 1))
     for table in run.tables:
         results.print_table(table)
+    results.print_summary(run.tables)
+    if facts["steal_percent"] > 1:
+        print(f"the hypervisor gave {facts['steal_percent']} % of the CPU time to others: trust no small difference")
     document = results.document(run.tables, facts)
     if options.json:
         results.write_json(options.json, document)
@@ -234,7 +287,7 @@ def main(arguments):
     if options.list:
         print_list()
         return 0
-    return run_suite(options)
+    return run_suite(options, arguments)
 
 
 if __name__ == "__main__":
