@@ -259,7 +259,7 @@ def section(machine, configuration):
     c = configuration
     parts = [f"<h3>{escape(c.title)}</h3>"]
     if c.context is not machine.context:
-        parts.append(f'<p class="soft">From the run of {escape(c.context.get("date", "?"))}.</p>')
+        parts.append(f'<p class="soft">From the run of {escape(date_of(c))}.</p>')
     drawn = [metric_plot(c, c.metric), latency_plot(c)]
     for metric in dict.fromkeys([*(bound["metric"] for bound in c.bounds), *PLOTTED]):
         if metric not in (*LATENCIES, c.metric):
@@ -267,6 +267,10 @@ def section(machine, configuration):
     drawn.append(trend(machine, c))
     parts.append(f'<div class="plots">{"".join(drawn)}</div>')
     return "".join([*parts, bounds_list(c), absent_list(c), all_figures(c)])
+
+
+def date_of(configuration):
+    return configuration.context.get("date", "?")[:16].replace("T", " ")
 
 
 def capital(words):
@@ -297,19 +301,16 @@ def bounds_list(configuration):
     items = []
     for bound in configuration.bounds:
         if bound["met"] is None:
-            verdict, figure, spread = '<span class="soft">not tried</span>', "", bound["reason"]
+            verdict, figure = '<span class="verdict soft">not tried</span>', bound["reason"]
         else:
             words = ("met" if bound["met"] else "missed") + ("" if bound.get("clear", True) else ", within noise")
-            verdict = f'<b class="{"good" if bound["met"] else "bad"}">{words}</b>'
-            figure, spread = value_of(bound), interval(bound)
+            verdict = f'<b class="verdict {"good" if bound["met"] else "bad"}">{words}</b>'
+            figure = f"{value_of(bound)} ({interval(bound)})"
         items.append(
-            f'<tr><td>{escape(bound_words(bound))}</td><td>{escape(figure)}</td><td class="soft">{escape(spread)}</td>'
-            f"<td>{verdict}</td></tr>"
+            f'<li><span class="where">{escape(bound_words(bound))}</span>'
+            f'<span class="soft">{escape(figure)}</span>{verdict}</li>'
         )
-    if not items:
-        return ""
-    heading = "<tr><th>bound</th><th>measured</th><th>interval</th><th></th></tr>"
-    return f'<div class="scroll"><table>{heading}{"".join(items)}</table></div>'
+    return f'<h4>Bounds</h4><ul class="findings bounds">{"".join(items)}</ul>' if items else ""
 
 
 def absent_list(configuration):
@@ -335,7 +336,7 @@ def trend(machine, configuration):
     lines = {label: points for label, points in lines.items() if len(points) > 1}
     if not lines:
         return ""
-    dates = [of.context.get("date", "?")[:16].replace("T", " ") for of in having]
+    dates = [date_of(of) for of in having]
     heading = (
         f"{PLOT_TITLES.get(configuration.metric) or capital(title_of(configuration.metric))} over {len(having)} runs"
     )

@@ -258,7 +258,7 @@ def print_table(table):
     cells = [["", *(heading for heading, _ in shown)]]
     cells += [[row.label, *(text(row) for _, text in shown)] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
-    for row, texts in zip([None, *rows], cells):
+    for row, texts in zip([None, *rows], cells) if rows else ():
         line = f"  {texts[0]:<{max(12, widths[0])}}"
         line += "".join(f"{text:>{width + 2}}" for text, width in zip(texts[1:], widths[1:]))
         print(f"{line}   {remark(table, row)}".rstrip())

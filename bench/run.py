@@ -29,7 +29,7 @@ EPILOG = """also:
   report DIR               DIR/report.html, one page with plots, from all results of --json in DIR
 
 The table shows, for each workload, weft beside its limit (the same work without a scheduler) and its peers. The exit
-status is 1 when a program failed or did not build, 2 when the command line makes no sense; a missed bound is a result
+status is 1 when a program failed or is not built, 2 when the command line makes no sense; a missed bound is a result
 and no failure. docs/benchmarks.md says how it is measured.
 """
 
@@ -220,7 +220,10 @@ class Run:
             self.rates[configuration] = max(1000, int(best / 2 / 1000) * 1000)
 
     def failed(self):
-        return any(row.failures for table in self.tables for row in table.rows)
+        """A program that failed, or a workload that weft has no program for."""
+        return any(row.failures for table in self.tables for row in table.rows) or not all(
+            any(row.peer == "weft" for row in table.rows) for table in self.tables
+        )
 
 
 def describe(facts, seed):

@@ -106,10 +106,8 @@ class Machine:
         self.context = self.contexts[-1]
         self.configurations = {}
         for run in self.runs:
-            # In the order of the newest run that has it.
-            for name, configuration in run.items():
-                self.configurations.pop(name, None)
-                self.configurations[name] = configuration
+            # Each keeps its place from the first run that has it.
+            self.configurations.update(run)
 
     def all(self):
         return list(self.configurations.values())

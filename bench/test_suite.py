@@ -535,9 +535,9 @@ class Report(unittest.TestCase):
         page = report.page([new, old])
         self.check(page)
         self.assertIn("Time per operation over 2 runs", page)
-        self.assertIn("From the run of 2020-01-01T00:00", page)
-        self.assertIn("2.5 ×", page)
-        self.assertNotIn("<b>5 ×", page)
+        self.assertIn("From the run of 2020-01-01 00:00", page)
+        self.assertIn(">2.5 × (2.5 … 2.5)<", page)
+        self.assertNotIn(">5 × (5 … 5)<", page)
 
     def test_machines_are_not_mixed(self):
         page = report.page([self.rich(), self.rich(cpu_model="y", num_cpus=64)])
@@ -631,6 +631,21 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(status, 0)
         for words in ("spawn_join", "time ≤ 4 × limit (2 workers)", "pthread"):
             self.assertIn(words, printed)
+
+    def test_a_run_without_a_program_of_weft_is_none(self):
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["--no-build", "--build-dir", folder, "--only", "yield", "--vs", "none", "--repetitions", "1"]
+            path = os.path.join(folder, "a.json")
+            before, run.programs.BUILD = run.programs.BUILD, None
+            try:
+                status, printed = quietly(run.main, [*words, "--json", path])
+            finally:
+                run.programs.BUILD = before
+            self.assertEqual(status, 1)
+            self.assertIn("not tried, weft gave no result", printed)
+            with open(path, encoding="utf-8") as file:
+                self.assertEqual(json.load(file)["absent"], [{"name": "yield/weft/workers:1", "reason": "not built"}])
+            self.assertEqual(quietly(compare.main, [path, path])[0], 2)
 
     def test_the_command_to_repeat_has_the_seed(self):
         self.assertEqual(run.command(["--quick", "--seed", "1"], 7), "./run bench --quick --seed 7")
