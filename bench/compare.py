@@ -24,7 +24,7 @@ FEWEST = 5  # repetitions
 THRESHOLD = 0.05
 # Tails of latency vary more from run to run than anything else.
 THRESHOLDS = {"p99_us": 0.20}
-METRICS = ("real_time", "server_cpu_us", "cpu_us_per_request", "p99_us")  # and those that a bound names
+METRICS = ("real_time", "cpu_us_per_request", "p99_us")  # and those that a bound names
 MACHINE = ("cpu_model", "num_cpus", "kernel")
 # What else should be the same for a comparison to mean something.
 CIRCUMSTANCES = "affinity cpu_quota governor thp compiler flags library_build_type versions environment effort".split()

@@ -152,5 +152,6 @@ def load(server, configuration, effort, rate, cpus):
     if server.poll() is not None:
         raise Failed(f"{server.args[0]}: the server ended by itself with status {server.returncode}")
     result["rss_bytes"] = memory_of(server.pid)
-    result["cpu_time"] = result["server_cpu_us"] * 1e3
+    result["cpu_us_per_request"] = result.pop("server_cpu_us")
+    result["cpu_time"] = result["cpu_us_per_request"] * 1e3
     return result

@@ -18,7 +18,7 @@ from runs import machines
 from stats import Spread
 
 # Metrics that have a plot of their own, besides those with a bound; real_time and the latencies come first anyway.
-PLOTTED = ("server_cpu_us", "cpu_us_per_request", "rss_bytes")
+PLOTTED = ("cpu_us_per_request", "rss_bytes")
 
 
 # ---- the top: what to know before anything else ----
@@ -291,7 +291,6 @@ def latency_plot(configuration):
 
 PLOT_TITLES = {
     "real_time": "Time per operation",
-    "server_cpu_us": "CPU time of the server per request",
     "cpu_us_per_request": "CPU time of the server per request",
     "rss_bytes": "Resident memory, whole process",
 }

@@ -49,11 +49,12 @@ TITLES = {
     "cpu_time": "CPU time",
     "items_per_second": "operations",
     "rss_bytes": "resident memory",
-    "server_cpu_us": "CPU time of the server",
     "cpu_us_per_request": "CPU time of the server",
     "client_idle": "idle part of the client",
     "instructions_per_op": "instructions",
     "cycles_per_op": "cycles",
+    "gb_per_s": "throughput",
+    "cpu_ns_per_byte": "CPU time per byte",
 }
 
 
@@ -68,8 +69,19 @@ UNITS = {
     "client_idle": "",
     "cpu_us_per_request": "µs",
     "rate": "per s",
+    "gb_per_s": "GB/s",
+    "cpu_ns_per_byte": "ns",
 }
-ENDINGS = {"_ns": "ns", "_us": "µs", "_ms": "ms", "_s": "s", "_percent": "%", "_bytes": "bytes", "_per_op": "per op"}
+ENDINGS = {
+    "_per_s": "per s",
+    "_ns": "ns",
+    "_us": "µs",
+    "_ms": "ms",
+    "_s": "s",
+    "_percent": "%",
+    "_bytes": "bytes",
+    "_per_op": "per op",
+}
 
 
 def unit(metric):
@@ -184,7 +196,7 @@ class Table:
     def compared(self):
         """The metrics on which weft is compared with the others: what it is about, latencies, CPU time, and what has a
         bound."""
-        wanted = [self.metric(), *LATENCIES, "server_cpu_us", "cpu_us_per_request"]
+        wanted = [self.metric(), *LATENCIES, "cpu_us_per_request"]
         wanted += [bound.metric for bound in self.configuration.bounds()]
         return [metric for metric in dict.fromkeys(wanted) if any(row.spread(metric) for row in self.rows)]
 
@@ -240,11 +252,11 @@ def columns(table):
     if table.configuration.workload.is_server():
         found.append(of("items_per_second", "req/s"))
     found += [of("p50_us", "p50 µs"), of("p99_us", "p99 µs"), of("p999_us", "p99.9 µs"), of("max_us", "max µs")]
-    found += [of("server_cpu_us", "CPU µs"), of("client_idle", "idle"), of("rss_bytes", "RSS MiB", 2**-20)]
+    found += [of("cpu_us_per_request", "CPU µs"), of("client_idle", "idle"), of("rss_bytes", "RSS MiB", 2**-20)]
     found += [of("instructions_per_op", "instr/op"), of("cycles_per_op", "cycles/op")]
     shown = [*table.configuration.workload.shown, *(bound.metric for bound in table.configuration.bounds())]
     for metric in dict.fromkeys(shown):
-        if metric not in ("real_time", "server_cpu_us", "client_idle", "rss_bytes", *LATENCIES):
+        if metric not in ("real_time", "cpu_us_per_request", "client_idle", "rss_bytes", *LATENCIES):
             found.append(of(metric, f"{title(metric)} {unit(metric)}".strip()))
     return [column for column in found if column]
 

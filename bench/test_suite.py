@@ -479,10 +479,22 @@ class Report(unittest.TestCase):
         """A run with all that a run can have."""
         server = suite.Configuration(suite.find("echo"), 1, 256)
         rows = [
-            row("weft", "weft", [10e3] * 5, p50_us=9, p99_us=40, p999_us=90, max_us=2000, server_cpu_us=4, rate=8e4),
-            row("limit-epoll", "limit", [9e3] * 5, p50_us=8, p99_us=41, p999_us=95, max_us=900, server_cpu_us=4),
-            row("limit-uring", "limit", [8e3] * 5, p50_us=8, p99_us=30, p999_us=95, max_us=900, server_cpu_us=4),
-            row("<go>", "go", [9.5e3] * 5, p50_us=8, p99_us=50, p999_us=80, max_us=700, server_cpu_us=9, rss_bytes=9e6),
+            row(
+                "weft", "weft", [10e3] * 5, p50_us=9, p99_us=40, p999_us=90, max_us=2000, cpu_us_per_request=4, rate=8e4
+            ),
+            row("limit-epoll", "limit", [9e3] * 5, p50_us=8, p99_us=41, p999_us=95, max_us=900, cpu_us_per_request=4),
+            row("limit-uring", "limit", [8e3] * 5, p50_us=8, p99_us=30, p999_us=95, max_us=900, cpu_us_per_request=4),
+            row(
+                "<go>",
+                "go",
+                [9.5e3] * 5,
+                p50_us=8,
+                p99_us=50,
+                p999_us=80,
+                max_us=700,
+                cpu_us_per_request=9,
+                rss_bytes=9e6,
+            ),
         ]
         failed = results.Row("tokio", "tokio")
         failed.failures[0] = "exit status 1 <oops>"
