@@ -138,17 +138,56 @@ WORKLOADS = (
         ops=5_000_000,
     ),
     Workload(
+        "spawn_batch",
+        "one of 100,000 coroutines that are spawned before they are joined",
+        (Bound("absolute", 60, workers=1), Bound("self:workers=1", 1, workers=2)),
+        ops=1_000_000,
+    ),
+    Workload(
+        "spawn_fib",
+        "one call of fib(n), half of them spawned and joined",
+        (Bound("go", 0.1), SCALING),
+        ops=242_785,  # fib(25)
+        scales=True,
+        like="fork_fib",
+    ),
+    Workload(
+        "skynet",
+        "one node of a tree of coroutines, ten children each, a million leaves",
+        (Bound("go", 1 / 8),),
+        ops=1_111_111,
+    ),
+    Workload(
         "pingpong",
         "one hop between two coroutines over two unbuffered channels",
         (Bound("limit", 5), Bound("best", 0.25)),
         ops=10_000_000,
     ),
     Workload(
+        "ring",
+        "one hop of a token in a ring of 503 coroutines",
+        (Bound("limit", 3), Bound("best", 0.5)),
+        ops=5_000_000,
+    ),
+    Workload(
+        "chan_mpmc",
+        "one item from 4 producers to 4 consumers through a channel of capacity 128",
+        (Bound("absolute", 12, workers=1), Bound("absolute", 25, workers=2), Bound("best", 1 / 1.5)),
+        ops=10_000_000,
+    ),
+    Workload(
+        "mutex",
+        "one lock and unlock of a mutex that 64 coroutines share",
+        (Bound("limit", 1.1, workers=1), Bound("best", 1, workers=2)),
+        ops=20_000_000,
+    ),
+    Workload(
         "echo",
         "one 64-byte request and its answer over loopback TCP",
-        (Bound("limit", 1 / 0.95), Bound("limit", 1.1, metric="p99_us"), Bound("best", 1)),
+        (Bound("limit", 1 / 0.95), Bound("limit", 1.1, metric="p99_us"), Bound("best", 1), SCALING),
         workers=(1,),
         connections=(256, 4096),
+        scales=True,
     ),
 )
 

@@ -188,6 +188,13 @@ class Suite(unittest.TestCase):
     def test_names_follow_the_contract(self):
         configuration = suite.Configuration(suite.find("echo"), 1, 256)
         self.assertEqual(configuration.name("weft"), "echo/weft/workers:1/connections:256")
+        configuration = suite.Configuration(suite.find("ring"), 2, mode="backwards")
+        self.assertEqual(configuration.name("limit"), "ring/limit/workers:2/mode:backwards")
+
+    def test_what_scales_runs_with_all_cpus(self):
+        self.assertEqual(suite.find("spawn_fib").worker_counts(12), [1, 2, 4, 8, 12])
+        self.assertEqual(suite.find("echo").worker_counts(5), [1, 4])
+        self.assertEqual(suite.find("skynet").worker_counts(12), [1, 2])
 
 
 if __name__ == "__main__":
