@@ -49,8 +49,8 @@ typedef struct bench {
 typedef bool bench_work(bench *b, uint64_t ops);
 
 /* Read --workers N, --repetition-id I, --quick, --ops N, --mode WORD and --port N; prints the usage and exits with 2
- * when they make no sense. Without --ops the count is default_ops, a tenth of it with --quick. Opens the counters: call it before any thread is
- * started, or its work is not counted. */
+ * when they make no sense. Without --ops the count is default_ops, a tenth of it with --quick. Opens the counters: call
+ * it before any thread is started, or its work is not counted. */
 void bench_init(bench *b, int argc, char **argv, uint64_t default_ops);
 
 /* The same for a program that has a mode beside the plain one; others refuse every --mode. */

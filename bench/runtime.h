@@ -75,4 +75,22 @@ static inline void *bench_join(weft_t *child)
     return result;
 }
 
+/* The body of a server: listens, announces its port, and starts a coroutine with the descriptor as its argument for each
+ * connection. `serve` is that coroutine's function, a weft_fn. */
+static inline void *bench_serve(void *serve)
+{
+    int listener = weft_tcp_listen("127.0.0.1:0", 4096);
+
+    if (listener < 0)
+        bench_die("weft_tcp_listen", listener);
+    bench_announce_port(weft_tcp_port(listener));
+    for (;;) {
+        int fd = weft_accept(listener, NULL, NULL);
+        int error = fd < 0 ? fd : weft_go((weft_fn *)serve, (void *)(intptr_t)fd);
+
+        if (error < 0)
+            bench_die("weft_accept", error);
+    }
+}
+
 #endif

@@ -80,8 +80,10 @@ class Workload:
     limit: bool = True  # is there a limit program?
     like: str = ""  # a workload that does the same: its limit, and its peers' programs, stand in for missing ones
     shown: tuple = ()  # metrics to print beside the time
+    own_modes: tuple = ()  # those that only weft and its limit know
+    server: str = ""  # a client: the program that it asks, started for it on the last CPU
     load: tuple = ()  # more arguments for the load generator
-    rate: float = 0  # requests per second of its open phase; 0: half of what the limit can do
+    rate: int | None = None  # requests per second of its open phase; 0: none; None: half of what the limit can do
 
     def is_server(self):
         return bool(self.connections)
@@ -207,6 +209,7 @@ WORKLOADS = (
         ops=1_000_000,
         quick_ops=100_000,
         modes=("", "stack64K"),
+        own_modes=("stack64K",),
         shown=("bytes_per_coroutine",),
     ),
     Workload(
@@ -243,6 +246,59 @@ WORKLOADS = (
         workers=(1,),
         connections=(256, 4096),
         scales=True,
+    ),
+    Workload(
+        "stall_echo",
+        "one 64-byte request, while one of a hundred wants a millisecond of computing; latencies of the others",
+        (Bound("go", 0.5, metric="p999_us"),),
+        workers=(1, 2),
+        connections=(64,),
+        limit=False,
+        load=("--stall", "1"),
+        rate=10_000,
+    ),
+    Workload(
+        "http",
+        "one HTTP request and its plain answer, on connections that stay",
+        (Bound("limit", 1 / 0.95), Bound("best", 1)),
+        workers=(1,),
+        connections=(256,),
+        load=("--protocol", "http"),
+    ),
+    Workload(
+        "bulk",
+        "one MiB of large HTTP answers",
+        (Bound("limit", 1 / 0.95),),
+        workers=(1,),
+        connections=(1, 16),
+        modes=("", "sendfile"),
+        own_modes=("sendfile",),
+        load=("--protocol", "bulk"),
+        rate=0,
+        shown=("gb_per_s", "cpu_ns_per_byte"),
+    ),
+    Workload(
+        "file_read",
+        "one read of 4 KiB at random, 64 at a time, from the page cache or the disk",
+        (Bound("limit", 1 / 0.95),),
+        workers=(1,),
+        ops=100_000,
+        modes=("", "direct"),
+    ),
+    Workload(
+        "crawl",
+        "one of 2,000 pages that come 50 ms after they were asked for, 500 at a time",
+        (
+            Bound("absolute", 216, metric="wall_ms", mode=""),
+            Bound("absolute", 260, metric="wall_ms", mode="new"),
+        ),
+        workers=(1,),
+        ops=2000,
+        quick_ops=2000,
+        modes=("", "new"),
+        spare=1,
+        server="page_server",
+        shown=("wall_ms",),
     ),
 )
 
