@@ -80,8 +80,10 @@ def print_list():
     for workload in suite.WORKLOADS:
         print(f"{workload.name:<14}{workload.operation}")
         for bound in workload.bounds:
-            workers = f" ({bound.workers} workers)" if bound.workers else ""
-            print(f"{'':<14}  bound: {bound.text()}{workers}")
+            where = [f"{bound.workers} workers"] if bound.workers else []
+            if bound.mode is not None:
+                where.append(f"mode {bound.mode}" if bound.mode else "plain")
+            print(f"{'':<14}  bound: {bound.text()}" + (f" ({', '.join(where)})" if where else ""))
     for peer in programs.PEERS:
         reasons = [peer.programs(workload.name) for workload in suite.WORKLOADS]
         ready = [w.name for w, (found, _) in zip(suite.WORKLOADS, reasons) if found]

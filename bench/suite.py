@@ -72,7 +72,9 @@ class Workload:
     bounds: tuple = ()
     workers: tuple = (1, 2)
     ops: int = 0  # operations of one repetition; a program too slow for that gets a known fraction (programs.py)
-    quick_ops: int | None = None  # with --quick; None: a part of ops
+    quick_ops: int | None = None  # with --quick, and ops with --full too; None: a part of ops, and more than ops
+    quick_workers: tuple | None = None  # with --quick; None: as workers
+    quick_modes: tuple | None = None  # with --quick; None: as modes
     connections: tuple = ()  # not empty: a server under load, one configuration for each number
     modes: tuple = ("",)  # forms of it, one configuration each; "" is the plain one (--mode of the programs)
     scales: bool = False  # also with 4, 8 … workers, and with all CPUs
@@ -89,14 +91,15 @@ class Workload:
         return bool(self.connections)
 
     def operations(self, effort):
-        if effort is QUICK and self.quick_ops is not None:
-            return self.quick_ops
+        if self.quick_ops is not None:
+            return self.quick_ops if effort is QUICK else self.ops
         return int(self.ops * effort.ops_factor)
 
-    def worker_counts(self, cpus):
+    def worker_counts(self, cpus, effort=None):
         """Those that the CPUs can carry."""
         most = cpus - self.spare - self.is_server()
-        counts = {n for n in self.workers if n <= most}
+        wanted = self.quick_workers if effort is QUICK and self.quick_workers else self.workers
+        counts = {n for n in wanted if n <= most}
         if self.scales and most > 0:
             counts |= {n for n in (4 << i for i in range(16)) if n <= most} | {most}
         return sorted(counts)
@@ -189,6 +192,7 @@ WORKLOADS = (
         (Bound("absolute", 150, metric="over_ms"), Bound("absolute", 2000, metric="p99_us")),
         ops=1_000_000,
         quick_ops=100_000,
+        quick_workers=(1,),
         shown=("over_ms", "p50_us", "p99_us", "max_us"),
     ),
     Workload(
@@ -272,6 +276,7 @@ WORKLOADS = (
         workers=(1,),
         connections=(1, 16),
         modes=("", "sendfile"),
+        quick_modes=("",),
         own_modes=("sendfile",),
         load=("--protocol", "bulk"),
         rate=0,
@@ -346,12 +351,13 @@ def configurations(workloads, effort, cpus, workers=None):
     result = []
     for workload in workloads:
         if workers is None:
-            counts = workload.worker_counts(cpus)
+            counts = workload.worker_counts(cpus, effort)
         else:
             spare = workload.spare + workload.is_server()
             counts = [workers] if workers + spare <= cpus or not spare else []
+        modes = workload.quick_modes if effort is QUICK and workload.quick_modes else workload.modes
         for count in counts:
             for connections in workload.connections or (0,):
                 if connections <= effort.most_connections:
-                    result += [Configuration(workload, count, connections, mode) for mode in workload.modes]
+                    result += [Configuration(workload, count, connections, mode) for mode in modes]
     return result
