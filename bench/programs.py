@@ -69,7 +69,7 @@ class Peer:
 
 PEERS = (
     Peer("weft"),
-    Peer("limit", variants={"echo": ("epoll", "uring")}),
+    Peer("limit", variants={"echo": ("epoll", "uring"), "file_read": ("pread", "uring")}),
     Peer(
         "pthread",
         shares={"yield": 20, "spawn_join": 100, "pingpong": 100},

@@ -108,8 +108,10 @@ def print_list():
         print(f"  {workload.name:<14}{workload.operation} ({counts} worker{'s' * (counts != '1')})")
         for bound in workload.bounds:
             many = "s" * (bound.workers != 1)
-            where = [f"{bound.workers} worker{many}" if bound.workers else "", bound.mode or ""]
-            where = ", ".join(filter(None, where))
+            where = [f"{bound.workers} worker{many}"] if bound.workers else []
+            if bound.mode is not None:
+                where.append(f"mode {bound.mode}" if bound.mode else "plain")
+            where = ", ".join(where)
             print(f"  {'':<14}  {bound.text()}" + (f" ({where})" if where else ""))
     print("\npeers: the workloads that they take part in")
     for peer in programs.PEERS:
@@ -134,9 +136,9 @@ def print_peer(peer):
 
 def programs_of(peer, configuration):
     """A peer's programs for one configuration, and the reason why there is none. One that has no program for the
-    workload may have one that does the same; a mode has to be named among a peer's workloads."""
-    workload, mode = configuration.workload, configuration.mode
-    if mode and peer.workloads and f"{workload.name}/{mode}" not in peer.workloads:
+    workload may have one that does the same."""
+    workload = configuration.workload
+    if configuration.mode in workload.own_modes and peer.name not in ("weft", "limit"):
         return [], "does not take part"
     if peer.name == "limit" and not workload.limit:
         return [], "this workload has none"
@@ -207,6 +209,9 @@ class Run:
         """The rate of the open phase: half of what the better limit program (else the first that works) can do. All
         servers get the same one."""
         configuration = table.configuration
+        if configuration.workload.rate is not None:
+            self.rates[configuration] = configuration.workload.rate
+            return
         self.say(f"calibrating: {configuration.title()}")
         candidates = programs_of(programs.find("limit"), configuration)[0]
         candidates = candidates or [self.programs[id(row)] for row in table.rows]

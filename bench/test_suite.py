@@ -673,6 +673,20 @@ class Suite(unittest.TestCase):
     def test_names_follow_the_contract(self):
         configuration = suite.Configuration(suite.find("echo"), 1, 256)
         self.assertEqual(configuration.name("weft"), "echo/weft/workers:1/connections:256")
+        configuration = suite.Configuration(suite.find("ring"), 2, mode="backwards")
+        self.assertEqual(configuration.name("limit"), "ring/limit/workers:2/mode:backwards")
+
+    def test_quick_is_less_and_full_is_not_more_of_what_has_a_size_of_its_own(self):
+        timers, ring = suite.find("timers"), suite.find("ring")
+        amounts = [[w.operations(e) for e in (suite.QUICK, suite.NORMAL, suite.FULL)] for w in (timers, ring)]
+        self.assertEqual(amounts, [[100_000, 1_000_000, 1_000_000], [1_000_000, 5_000_000, 10_000_000]])
+        quick = suite.configurations([timers, suite.find("bulk")], suite.QUICK, cpus=2)
+        self.assertEqual({(c.workers, c.mode) for c in quick}, {(1, "")})
+
+    def test_what_scales_runs_with_all_cpus(self):
+        self.assertEqual(suite.find("spawn_fib").worker_counts(12), [1, 2, 4, 8, 12])
+        self.assertEqual(suite.find("echo").worker_counts(5), [1, 4])
+        self.assertEqual(suite.find("skynet").worker_counts(12), [1, 2])
 
 
 if __name__ == "__main__":
