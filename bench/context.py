@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import socket
 import subprocess
 
@@ -82,8 +81,7 @@ def versions():
     result = {"weft": weft_version(), "libc": " ".join(platform.libc_ver()), "python": platform.python_version()}
     result["liburing"] = output_of("pkg-config", "--modversion", "liburing")
     for peer in PEERS:
-        if peer.version and shutil.which(peer.version[0]):
-            result[peer.name] = output_of(*peer.version)
+        result[peer.name] = result.get(peer.name) or peer.version()
     return {name: version for name, version in result.items() if version}
 
 

@@ -38,7 +38,13 @@ def parse(arguments):
     parser.add_argument("--html", metavar="FILE", help="write a report with plots there")
     parser.add_argument("--seed", type=int, metavar="N", help="of the random order; default: a new one")
     parser.add_argument("--list", action="store_true", help="print the workloads and peers")
-    parser.add_argument("--setup-peers", action="store_true", help="install and build what the peers need")
+    parser.add_argument(
+        "--setup-peers",
+        nargs="?",
+        const="here",
+        choices=("here", "trixie"),
+        help="install and build what the peers need; trixie: under build/peers/trixie, newer versions of it",
+    )
     parser.add_argument("--no-build", action="store_true", help="take the programs as they are")
     parser.add_argument("--build-dir", metavar="DIR", help="where the programs are built; default: build/release")
     return parser.parse_args(arguments)
@@ -109,7 +115,7 @@ class Run:
     def add(self, configuration, peers):
         rows, absent = [], []
         for peer in peers:
-            found, reason = peer.programs(configuration.workload.name)
+            found, reason = peer.programs(configuration.workload.name, configuration.workers)
             for program in found:
                 row = results.Row(program.label, peer.name)
                 self.programs[id(row)] = program
@@ -216,7 +222,7 @@ def main(arguments):
     if options.build_dir:
         programs.BUILD = Path(options.build_dir).resolve()
     if options.setup_peers:
-        return programs.setup_peers()
+        return programs.setup_peers(options.setup_peers)
     if options.list:
         print_list()
         return 0
