@@ -177,9 +177,31 @@ PEERS = (
         shares={"yield": 4, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5, "wake": 4},
         workloads=(
             *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
-            *("timers_cancel idle_memory wake echo http".split()),
+            *("timers_cancel idle_memory wake echo http file_read".split()),
         ),
         needs=(("go", "golang-go"),),
+    ),
+    Peer(
+        "tokio",
+        shares={"yield": 5, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5},
+        workloads=(
+            *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
+            *("timers_cancel idle_memory foreign_spawn echo http file_read".split()),
+        ),
+        needs=(
+            ("cargo", "cargo"),
+            ("/usr/share/cargo/registry/tokio-1*", "librust-tokio-dev"),
+            ("/usr/share/cargo/registry/async-channel-1*", "librust-async-channel-dev"),
+            ("/usr/share/cargo/registry/hyper-0.14*", "librust-hyper-dev"),
+        ),
+        trixie=(
+            ("cargo", "cargo"),
+            ("/usr/share/cargo/registry/tokio-1*", "librust-tokio-dev"),
+            ("/usr/share/cargo/registry/async-channel-2*", "librust-async-channel-dev"),
+            ("/usr/share/cargo/registry/hyper-1*", "librust-hyper-dev"),
+            ("/usr/share/cargo/registry/hyper-util-*", "librust-hyper-util-dev"),
+            ("/usr/share/cargo/registry/http-body-util-*", "librust-http-body-util-dev"),
+        ),
     ),
 )
 
