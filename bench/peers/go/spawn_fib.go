@@ -1,24 +1,20 @@
 package main
 
-// spawnFib: fib(n) by its definition, a goroutine for each call; one operation is one call. n is the largest one that
-// takes at most ops calls.
+// spawnFib: fib(n) by recursion, a goroutine for one of the two calls; one operation is one call. n is the largest one
+// that takes at most ops calls.
 func spawnFib(ops uint64) result {
 	n, calls, expected := largestFib(ops)
-	answer := make(chan uint64, 1)
-	go fib(n, answer)
-	return result{ops: calls, checked: <-answer == expected}
+	return result{ops: calls, checked: fib(n) == expected}
 }
 
-// fib sends its result. The channel has room for all who send into it: nobody waits to end.
-func fib(n int, parent chan<- uint64) {
+func fib(n int) uint64 {
 	if n < 2 {
-		parent <- uint64(n)
-		return
+		return uint64(n)
 	}
-	children := make(chan uint64, 2)
-	go fib(n-1, children)
-	go fib(n-2, children)
-	parent <- <-children + <-children
+	child := make(chan uint64, 1) // with room, so that the child need not wait to end
+	go func() { child <- fib(n - 1) }()
+	other := fib(n - 2)
+	return <-child + other
 }
 
 // largestFib gives n, the number of calls that fib(n) takes, and fib(n).

@@ -2,41 +2,37 @@ package main
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
-// wake: a goroutine that keeps its thread busy wakes another over a channel; how long until that one runs, on another
-// thread that had gone to sleep? One operation is one wake.
+// wake: a goroutine that keeps its thread busy wakes another over a channel at set times, 150 to 250 µs apart, so that
+// the other thread has gone to sleep; the latency is from then until the other one runs. One operation is one wake, its
+// time the mean.
 func wake(ops uint64) result {
-	const idle = 100 * time.Microsecond // long enough for the other thread to stop looking for work
 	if workers < 2 {
 		die("wake", fmt.Errorf("needs 2 workers"))
 	}
 	latencies := make([]time.Duration, 0, ops)
-	signals := make(chan time.Time, 1)
-	var woken atomic.Uint64
+	due := make(chan time.Time, ops)
+	done := make(chan struct{})
 	go func() {
-		for sent := range signals {
-			latencies = append(latencies, time.Since(sent))
-			woken.Add(1)
+		for when := range due {
+			latencies = append(latencies, time.Since(when))
 		}
+		close(done)
 	}()
-	for n := uint64(1); n <= ops; n++ {
-		for from := time.Now(); time.Since(from) < idle; {
+	when := time.Now()
+	for state := uint64(1); state <= ops; state++ {
+		when = when.Add(150*time.Microsecond + time.Duration(random(state)%100000))
+		for time.Now().Before(when) {
 		}
-		signals <- time.Now()
-		for woken.Load() < n {
-		}
+		due <- when
 	}
-	close(signals)
+	close(due)
+	<-done
 	var sum time.Duration
 	for _, latency := range latencies {
 		sum += latency
 	}
-	return result{
-		seconds: sum.Seconds(),
-		checked: uint64(len(latencies)) == ops,
-		metrics: percentiles(latencies),
-	}
+	return result{seconds: sum.Seconds(), checked: uint64(len(latencies)) == ops, metrics: percentiles(latencies)}
 }

@@ -1,4 +1,4 @@
-use crate::{die, Outcome};
+use crate::{die, random, Outcome};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -47,13 +47,6 @@ pub async fn file_read(ops: u64, direct: bool) -> Outcome {
         right += reader.await.unwrap();
     }
     Outcome { seconds: began.elapsed().as_secs_f64(), ..Outcome::new(each * READERS, right == each * READERS) }
-}
-
-/// xorshift64
-fn random(mut state: u64) -> u64 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^ state << 17
 }
 
 /// A file, without a name, whose every block begins with its number.

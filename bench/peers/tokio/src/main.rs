@@ -56,6 +56,13 @@ pub fn percentiles(mut latencies: Vec<Duration>) -> String {
     )
 }
 
+/// xorshift64
+pub fn random(mut state: u64) -> u64 {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^ state << 17
+}
+
 fn peak_rss() -> i64 {
     unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -104,6 +111,7 @@ async fn run(name: &str, options: &Options, ops: u64) -> Outcome {
         "mutex" => mutex::mutex(ops).await,
         "timers" => timers::timers(ops).await,
         "timers_cancel" => timers::cancel(ops).await,
+        "wake" => timers::wake(ops, options).await,
         "idle_memory" => idle::memory(ops).await,
         "file_read" => file_read::file_read(ops, options.mode == "direct").await,
         "echo" => echo::serve().await,
@@ -113,7 +121,7 @@ async fn run(name: &str, options: &Options, ops: u64) -> Outcome {
 }
 
 /// These do their own warm-up, or have no use for one.
-const COLD: [&str; 2] = ["timers", "idle_memory"];
+const COLD: [&str; 3] = ["timers", "wake", "idle_memory"];
 
 async fn repetition(name: String, options: Options) {
     let mut warm = true;

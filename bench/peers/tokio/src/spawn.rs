@@ -1,6 +1,10 @@
 //! Yields and tasks.
 
 use crate::Outcome;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 use tokio::task::JoinHandle;
 
 /// Two tasks yield in turn; one operation is one yield.
@@ -45,22 +49,23 @@ pub async fn spawn_batch(ops: u64) -> Outcome {
     Outcome::new(ops, counted == ops)
 }
 
-/// fib(n) by its definition, a task for each call; one operation is one call. n is the largest that takes at most ops
-/// calls.
+/// fib(n) by recursion, a task for one of the two calls; one operation is one call. n is the largest that takes at most
+/// ops calls.
 pub async fn spawn_fib(ops: u64) -> Outcome {
     let (n, calls, expected) = largest_fib(ops);
-    let value = fib(n).await.unwrap();
+    let value = fib(n).await;
     Outcome::new(calls, value == expected)
 }
 
-fn fib(n: u64) -> JoinHandle<u64> {
-    tokio::spawn(async move {
+/// In a box: a future cannot hold itself.
+fn fib(n: u64) -> Pin<Box<dyn Future<Output = u64> + Send>> {
+    Box::pin(async move {
         if n < 2 {
             return n;
         }
-        let a = fib(n - 1);
-        let b = fib(n - 2);
-        a.await.unwrap() + b.await.unwrap()
+        let child = tokio::spawn(fib(n - 1));
+        let other = fib(n - 2).await;
+        child.await.unwrap() + other
     })
 }
 
@@ -106,26 +111,32 @@ fn skynet_node(first: u64, leaves: u64) -> JoinHandle<u64> {
     })
 }
 
-/// A plain thread spawns tasks; one operation is one task, spawned and run.
+/// A plain thread spawns tasks, with at most 16,384 that have not run yet; one operation is one task.
 pub async fn foreign_spawn(ops: u64) -> Outcome {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::Arc;
-    let runtime = tokio::runtime::Handle::current();
-    let ran = Arc::new(AtomicU64::new(0));
-    let (finished, finish) = tokio::sync::oneshot::channel();
-    let finished = Arc::new(std::sync::Mutex::new(Some(finished)));
-    let counter = ran.clone();
-    let foreigner = std::thread::spawn(move || {
-        for _ in 0..ops {
-            let (counter, finished) = (counter.clone(), finished.clone());
-            runtime.spawn(async move {
-                if counter.fetch_add(1, Ordering::Relaxed) + 1 == ops {
-                    let _ = finished.lock().unwrap().take().unwrap().send(());
-                }
-            });
+    const BACKLOG: u64 = 16384;
+    const LOOK_EVERY: u64 = 1024;
+    static ENDED: AtomicU64 = AtomicU64::new(0);
+    let wait_until_ended = |least| {
+        while ENDED.load(Relaxed) < least {
+            std::thread::yield_now();
         }
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let (finished, finish) = tokio::sync::oneshot::channel();
+    ENDED.store(0, Relaxed);
+    std::thread::spawn(move || {
+        let began = Instant::now();
+        for i in 0..ops {
+            runtime.spawn(async {
+                ENDED.fetch_add(1, Relaxed);
+            });
+            if i % LOOK_EVERY == 0 && i > BACKLOG {
+                wait_until_ended(i - BACKLOG);
+            }
+        }
+        wait_until_ended(ops);
+        let _ = finished.send(began.elapsed());
     });
-    finish.await.unwrap();
-    let _ = foreigner.join();
-    Outcome::new(ops, ran.load(Ordering::Relaxed) == ops)
+    let seconds = finish.await.unwrap().as_secs_f64();
+    Outcome { seconds, ..Outcome::new(ops, ENDED.load(Relaxed) == ops) }
 }
