@@ -186,7 +186,7 @@ PEERS = (
         shares={"yield": 5, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5},
         workloads=(
             *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
-            *("timers_cancel idle_memory foreign_spawn echo http file_read".split()),
+            *("timers_cancel idle_memory wake foreign_spawn echo http file_read".split()),
         ),
         needs=(
             ("cargo", "cargo"),
@@ -202,6 +202,15 @@ PEERS = (
             ("/usr/share/cargo/registry/hyper-util-*", "librust-hyper-util-dev"),
             ("/usr/share/cargo/registry/http-body-util-*", "librust-http-body-util-dev"),
         ),
+    ),
+    Peer(
+        "boost",
+        shares={"yield": 2, "spawn_join": 5, "spawn_batch": 2, "fork_fib": 20, "spawn_fib": 20, "pingpong": 5, "ring": 5},
+        workloads=(
+            *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
+            *("idle_memory echo".split()),
+        ),
+        needs=(("g++", "g++"), ("/usr/include/boost/fiber/all.hpp", "libboost-fiber-dev")),
     ),
 )
 
