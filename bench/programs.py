@@ -212,6 +212,14 @@ PEERS = (
         ),
         needs=(("g++", "g++"), ("/usr/include/boost/fiber/all.hpp", "libboost-fiber-dev")),
     ),
+    Peer(
+        "gevent",
+        shares={"yield": 200, "spawn_join": 200, "spawn_batch": 10, "pingpong": 200, "ring": 50, "chan_mpmc": 50}
+        | {"mutex": 20, "idle_memory": 10},
+        workloads=tuple("yield spawn_join spawn_batch pingpong ring chan_mpmc mutex idle_memory echo".split()),
+        workers=1,
+        needs=(("/usr/lib/python3/dist-packages/gevent", "python3-gevent"),),
+    ),
 )
 
 
