@@ -169,8 +169,8 @@ PEERS = (
     Peer("limit", variants={"echo": ("epoll", "uring")}),
     Peer(
         "pthread",
-        shares={"yield": 20, "spawn_join": 100, "pingpong": 100},
-        workloads=("yield", "spawn_join", "pingpong", "echo"),
+        shares={"yield": 20, "spawn_join": 100, "spawn_batch": 50, "pingpong": 100, "chan_mpmc": 10, "mutex": 4},
+        workloads=tuple("yield spawn_join spawn_batch pingpong chan_mpmc mutex echo".split()),
     ),
     Peer(
         "go",
