@@ -220,6 +220,13 @@ PEERS = (
         workers=1,
         needs=(("/usr/lib/python3/dist-packages/gevent", "python3-gevent"),),
     ),
+    Peer(
+        "nginx",
+        workloads=("http",),
+        workers=1,
+        needs=(("/usr/sbin/nginx", "nginx-light"),),
+        serves=True,
+    ),
 )
 
 

@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""nginx as a server of the benchmarks: a keep-alive plaintext answer from one worker process. Becomes nginx, so that the
+process that the runner started is the one that answers. nginx cannot choose a port and say which; the socket is made
+here, and handed over as nginx hands its own to its successor when it is upgraded, in the variable NGINX."""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+
+NGINX = "/usr/sbin/nginx"
+
+CONFIGURATION = """
+daemon off;
+master_process off;
+worker_rlimit_nofile 65536;
+pid nginx.pid;
+error_log stderr error;
+events {{
+    worker_connections 16384;
+    multi_accept on;
+}}
+http {{
+    access_log off;
+    tcp_nodelay on;
+    keepalive_timeout 600s;
+    keepalive_requests 1000000000;
+    default_type text/plain;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{
+            return 200 "Hello, World!";
+        }}
+    }}
+}}
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("workload", choices=("http", "version"))
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--repetition-id", type=int, default=0)
+    options = parser.parse_args()
+    if options.workload == "version":
+        done = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True)
+        print(done.stderr.strip().removeprefix("nginx version: "))
+        return
+    if options.workers > 1:
+        sys.exit("several workers would be several processes")
+    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    listener.setblocking(False)  # nginx takes for granted that it is
+    port = listener.getsockname()[1]
+    # Each user's own, and used again: nginx keeps directories there that it insists on.
+    folder = f"/tmp/bench-nginx-{os.getuid()}"
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/nginx.conf", "w", encoding="ascii") as file:
+        file.write(CONFIGURATION.format(port=port))
+    print(json.dumps({"port": port}), flush=True)
+    os.set_inheritable(listener.fileno(), True)
+    os.environ["NGINX"] = f"{listener.fileno()};"
+    os.execv(NGINX, [NGINX, "-p", folder, "-c", f"{folder}/nginx.conf", "-e", "stderr"])
+
+
+if __name__ == "__main__":
+    main()
