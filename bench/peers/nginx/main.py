@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """nginx as a server of the benchmarks: a keep-alive plaintext answer from one worker process. Becomes nginx, so that the
-process that the runner started is the one that answers. nginx cannot choose a port and say which; the socket is made
-here, and handed over as nginx hands its own to its successor when it is upgraded, in the variable NGINX."""
+process that the runner started is the one that answers. nginx cannot choose a port itself: one is taken that was free a
+moment ago."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 NGINX = "/usr/sbin/nginx"
 
@@ -50,18 +51,30 @@ def main():
         return
     if options.workers > 1:
         sys.exit("several workers would be several processes")
-    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    listener.setblocking(False)  # nginx takes for granted that it is
-    port = listener.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     # Each user's own, and used again: nginx keeps directories there that it insists on.
     folder = f"/tmp/bench-nginx-{os.getuid()}"
     os.makedirs(folder, exist_ok=True)
     with open(f"{folder}/nginx.conf", "w", encoding="ascii") as file:
         file.write(CONFIGURATION.format(port=port))
-    print(json.dumps({"port": port}), flush=True)
-    os.set_inheritable(listener.fileno(), True)
-    os.environ["NGINX"] = f"{listener.fileno()};"
+    if os.fork() == 0:
+        announce(port)
+        os._exit(0)
     os.execv(NGINX, [NGINX, "-p", folder, "-c", f"{folder}/nginx.conf", "-e", "stderr"])
+
+
+def announce(port):
+    """Print the port when it is being listened at."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.01)
+        else:
+            print(json.dumps({"port": port}), flush=True)
+            return
 
 
 if __name__ == "__main__":
