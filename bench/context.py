@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import socket
 import subprocess
 
@@ -124,8 +123,7 @@ def versions():
     for library in ("liburing", "hwloc"):
         result[library] = output_of("pkg-config", "--modversion", library)
     for peer in PEERS:
-        if peer.version and shutil.which(peer.version[0]):
-            result[peer.name] = output_of(*peer.version)
+        result[peer.name] = result.get(peer.name) or peer.version()
     return {name: version for name, version in result.items() if version}
 
 

@@ -55,7 +55,13 @@ def parse(arguments):
     parser.add_argument("--html", metavar="FILE", help="write a page with plots there")
     parser.add_argument("--seed", type=int, metavar="N", help="of the random order; default: a new one")
     parser.add_argument("--list", action="store_true", help="print the workloads, their bounds, and the peers")
-    parser.add_argument("--setup-peers", action="store_true", help="install and build what the peers need")
+    parser.add_argument(
+        "--setup-peers",
+        nargs="?",
+        const="here",
+        choices=("here", "trixie"),
+        help="install and build what the peers need; trixie: under build/peers/trixie, newer versions of it",
+    )
     parser.add_argument("--no-build", action="store_true", help="take the programs as they are")
     parser.add_argument("--build-dir", metavar="DIR", help="where the programs are built; default: build/release")
     options = parser.parse_args(arguments)
@@ -142,9 +148,9 @@ def programs_of(peer, configuration):
         return [], "does not take part"
     if peer.name == "limit" and not workload.limit:
         return [], "this workload has none"
-    found, reason = peer.programs(workload.name)
+    found, reason = peer.programs(workload.name, configuration.workers)
     if not found and workload.like and peer.name != "weft":
-        found = peer.programs(workload.like)[0]
+        found = peer.programs(workload.like, configuration.workers)[0]
     return found, reason
 
 
@@ -291,7 +297,7 @@ def main(arguments):
     if options.build_dir:
         programs.BUILD = Path(options.build_dir).resolve()
     if options.setup_peers:
-        return programs.setup_peers()
+        return programs.setup_peers(options.setup_peers)
     if options.list:
         print_list()
         return 0
