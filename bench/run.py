@@ -10,6 +10,7 @@ import os
 import random
 import shlex
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -133,7 +134,9 @@ def print_peer(peer):
         elif reason not in ("does not take part", "this workload has none"):
             missing.setdefault(reason, []).append(workload.name)
     absent = [f"absent from {', '.join(names)}: {reason}" for reason, names in missing.items()]
-    for i, line in enumerate([", ".join(ready)] * bool(ready) + absent or ["none"]):
+    lines = [", ".join(ready)] * bool(ready) + absent or ["none"]
+    lines = [part for line in lines for part in textwrap.wrap(line, 100)]
+    for i, line in enumerate(lines):
         print(f"  {peer.name if i == 0 else '':<14}{line}")
 
 

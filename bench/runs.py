@@ -1,5 +1,6 @@
 """What the report shows, read from results of --json: each run's configurations, and all runs of each machine."""
 
+import math
 from statistics import median
 
 from plots import kind
@@ -64,9 +65,10 @@ class Configuration:
         return [e for e in self.bounds if e["met"] is None]
 
     def best_ratio(self, wanted):
-        """The ratio to the best program of a kind, in what it is about: where weft's is largest."""
+        """The ratio to the best program of a kind, in what it is about: the one with the lowest median, which bounds
+        are held against too."""
         found = [e for e in self.ratios if kind(e["against"]) == wanted and e["metric"] == self.metric]
-        return max(found, key=lambda e: e["median"], default=None)
+        return min(found, key=lambda e: self.middle(e["against"]) or math.inf, default=None)
 
     def factor(self, *kinds):
         """The tightest bound of these kinds on what it is about."""

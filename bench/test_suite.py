@@ -176,6 +176,13 @@ class Ratios(unittest.TestCase):
         entry = runs.read(document(made))["made/workers:2"]
         self.assertEqual((entry.metric, entry.best_ratio("peer")["median"]), ("bytes_per_coroutine", 2))
 
+    def test_the_page_takes_the_same_limit_program_as_the_bound(self):
+        rows = [row("weft", "weft", [10, 10, 30, 10, 10])]
+        rows += [row("limit-a", "limit", [4, 4, 4, 9, 9]), row("limit-b", "limit", [5, 5, 5, 5, 5])]
+        made = made_up([suite.Bound("limit", 2)], rows)
+        entry = runs.read(document(made))["made/workers:2"].best_ratio("limit")
+        self.assertEqual([label for _, label, _, _ in made.verdicts()], [entry["against"]])
+
     def test_losses_name_the_figure_and_the_peer_and_never_the_limit(self):
         rows = [
             row("weft", "weft", [10] * 5, p99_us=50),
