@@ -288,6 +288,7 @@ WORKLOADS = (
         (Bound("limit", 1 / 0.95),),
         workers=(1,),
         ops=100_000,
+        quick_ops=10_000,
         modes=("", "direct"),
     ),
     Workload(

@@ -16,7 +16,7 @@ import measure  # noqa: E402
 import programs  # noqa: E402
 import suite  # noqa: E402
 
-MOMENT = suite.Effort("quick", 1, 0.001, 0.05, 0.01, 16)
+MOMENT = suite.Effort("quick", 1, 0.001, 0.25, 0.01, 16)
 
 
 def run(workload, peer, variant="", mode="", workers=1, connections=0):
@@ -92,7 +92,7 @@ class Servers(unittest.TestCase):
     def test_crawl(self):
         for peer in ("weft", "limit"):
             for mode in ("", "new"):
-                self.assertEqual(run("crawl", peer, mode=mode)["ops"], 1000)
+                self.assertEqual(run("crawl", peer, mode=mode)["ops"], 2000)
 
 
 if __name__ == "__main__":
