@@ -227,6 +227,16 @@ PEERS = (
         needs=(("/usr/sbin/nginx", "nginx-light"),),
         serves=True,
     ),
+    Peer(
+        "java",
+        shares={"yield": 5, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5, "chan_mpmc": 2, "mutex": 2},
+        workloads=(
+            *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
+            *("idle_memory wake foreign_spawn echo stall_echo file_read crawl".split()),
+        ),
+        needs=(("javac", "openjdk-25-jdk-headless"),),
+        only_trixie=True,
+    ),
 )
 
 
