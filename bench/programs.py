@@ -177,7 +177,7 @@ PEERS = (
         shares={"yield": 4, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5, "wake": 4},
         workloads=(
             *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
-            *("timers_cancel idle_memory wake echo http file_read".split()),
+            *("timers_cancel idle_memory wake echo stall_echo http bulk file_read crawl".split()),
         ),
         needs=(("go", "golang-go"),),
     ),
@@ -186,7 +186,7 @@ PEERS = (
         shares={"yield": 5, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5},
         workloads=(
             *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
-            *("timers_cancel idle_memory wake foreign_spawn echo http file_read".split()),
+            *("timers_cancel idle_memory wake foreign_spawn echo stall_echo http file_read crawl".split()),
         ),
         needs=(
             ("cargo", "cargo"),
