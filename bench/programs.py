@@ -43,10 +43,12 @@ class System:
         return self.is_here() or (self.folder.is_dir() and os.geteuid() == 0 and bool(shutil.which("unshare")))
 
     def command(self, *argv):
-        """As it is called from here. The process stays the one that was started, and sees a /proc of its own mounting."""
+        """As it is called from here. The process stays the one that was started; it has a /proc that nobody else sees, and no
+        TMPDIR, which need not be in there."""
         if self.is_here():
             return argv
-        return ("unshare", "--mount", "--mount-proc=/proc", "--root", str(self.folder), *argv)
+        enter = ("unshare", "--mount", "--mount-proc=/proc", "--root", str(self.folder))
+        return (*enter, "/usr/bin/env", "--unset=TMPDIR", *argv)
 
     def has(self, thing):
         """A command, or a pattern of a path."""
@@ -177,7 +179,7 @@ PEERS = (
         shares={"yield": 4, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5, "wake": 4},
         workloads=(
             *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
-            *("timers_cancel idle_memory wake echo http file_read".split()),
+            *("timers_cancel idle_memory wake echo stall_echo http bulk file_read crawl".split()),
         ),
         needs=(("go", "golang-go"),),
     ),
@@ -186,7 +188,7 @@ PEERS = (
         shares={"yield": 5, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5},
         workloads=(
             *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
-            *("timers_cancel idle_memory wake foreign_spawn echo http file_read".split()),
+            *("timers_cancel idle_memory wake foreign_spawn echo stall_echo http file_read crawl".split()),
         ),
         needs=(
             ("cargo", "cargo"),
@@ -215,17 +217,28 @@ PEERS = (
     Peer(
         "gevent",
         shares={"yield": 200, "spawn_join": 200, "spawn_batch": 10, "pingpong": 200, "ring": 50, "chan_mpmc": 50}
-        | {"mutex": 20, "idle_memory": 10},
-        workloads=tuple("yield spawn_join spawn_batch pingpong ring chan_mpmc mutex idle_memory echo".split()),
+        | {"mutex": 20, "idle_memory": 10, "file_read": 10},
+        workloads=tuple("yield spawn_join spawn_batch pingpong ring chan_mpmc mutex idle_memory echo file_read crawl".split()),
         workers=1,
         needs=(("/usr/lib/python3/dist-packages/gevent", "python3-gevent"),),
     ),
     Peer(
         "nginx",
-        workloads=("http",),
+        workloads=("http", "bulk"),
         workers=1,
         needs=(("/usr/sbin/nginx", "nginx-light"),),
         serves=True,
+    ),
+    Peer(
+        "java",
+        shares={"yield": 5, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5, "chan_mpmc": 2, "mutex": 2}
+        | {"idle_memory": 4},
+        workloads=(
+            *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
+            *("idle_memory wake foreign_spawn echo stall_echo file_read crawl".split()),
+        ),
+        needs=(("javac", "openjdk-25-jdk-headless"),),
+        only_trixie=True,
     ),
 )
 

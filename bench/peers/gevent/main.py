@@ -4,13 +4,18 @@ bench/bench.h. gevent has one thread that runs greenlets, whatever --workers say
 fastest."""
 
 import argparse
+import http.client
 import json
+import mmap
 import os
 import resource
 import sys
+import tempfile
 import time
+from random import Random
 
 import gevent
+from gevent import monkey
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.queue import Channel, Queue
@@ -25,7 +30,7 @@ def die(what, why):
 
 
 # Each takes the number of operations and returns (operations done, whether the result was right, other members of the
-# JSON object).
+# JSON object); without "seconds" among them the whole call is what was measured.
 
 
 def yield_now(ops):
@@ -199,6 +204,64 @@ def echo(connection, _):
         connection.close()
 
 
+def file_read(ops, mode):
+    """64 greenlets read blocks of 4 KiB picked at random from a file of 64 MiB, in gevent's pool of threads; one operation
+    is one read. The file is in the page cache, or, with the mode direct, it is read around it."""
+    size, blocks, readers = 4096, 16384, 64
+    each = ops // readers + 1
+    descriptor = make_blocks(size, blocks, mode)
+    pool = gevent.get_hub().threadpool
+    pool.maxsize = readers
+
+    def read_blocks(seed):
+        random = Random(seed)
+        block = mmap.mmap(-1, size)  # aligned, as O_DIRECT wants it
+        right = 0
+        for _ in range(each):
+            wanted = random.randrange(blocks)
+            n = pool.apply(os.preadv, (descriptor, [block], wanted * size))
+            right += n == size and int.from_bytes(block[:8], "little") == wanted
+        return right
+
+    began = time.perf_counter()
+    right = sum(reader.get() for reader in [gevent.spawn(read_blocks, i) for i in range(readers)])
+    return each * readers, right == each * readers, {"seconds": time.perf_counter() - began}
+
+
+def make_blocks(size, blocks, mode):
+    """The descriptor of a file, without a name, whose every block begins with its number."""
+    folder = os.environ.get("TMPDIR", "/var/tmp")  # on a disk, which /tmp need not be
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        file.write(b"".join(i.to_bytes(size, "little") for i in range(blocks)))
+        file.flush()
+        os.fsync(file.fileno())
+        return os.open(file.name, os.O_RDONLY | (os.O_DIRECT if mode == "direct" else 0))
+
+
+def crawl(ops, mode, port):
+    """500 greenlets fetch pages, each of which comes 50 ms after it was asked for, on connections that stay or, with the
+    mode new, on a new one for each; one operation is one page. The client is the standard library's, over gevent's
+    sockets."""
+    monkey.patch_socket()
+    pages = iter(range(ops))
+    headers = {"Connection": "close"} if mode == "new" else {}
+
+    def fetch_pages():
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        right = 0
+        for page in pages:
+            connection.request("GET", f"/{page}", headers=headers)
+            with connection.getresponse() as response:
+                right += response.status == 200 and response.read() == f"page {page}\n".encode()
+        connection.close()
+        return right
+
+    began = time.perf_counter()
+    right = sum(fetcher.get() for fetcher in [gevent.spawn(fetch_pages) for _ in range(500)])
+    seconds = time.perf_counter() - began
+    return ops, right == ops, {"seconds": seconds, "wall_ms": seconds * 1e3}
+
+
 WORKLOADS = {
     "yield": yield_now,
     "spawn_join": spawn_join,
@@ -209,7 +272,7 @@ WORKLOADS = {
     "mutex": mutex,
     "idle_memory": idle_memory,
 }
-COLD = ("idle_memory",)  # without a warm-up
+COLD = ("idle_memory", "file_read", "crawl")  # without a warm-up
 
 
 def repetition(run, options, warm_up):
@@ -225,11 +288,13 @@ def repetition(run, options, warm_up):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("workload", choices=[*WORKLOADS, "echo", "version"])
+    parser.add_argument("workload", choices=[*WORKLOADS, "file_read", "crawl", "echo", "version"])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--repetition-id", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--ops", type=int, default=0)
+    parser.add_argument("--mode", default="", help="form of the workload")
+    parser.add_argument("--port", type=int, default=0, help="of the server to ask")
     options = parser.parse_args()
     options.ops = options.ops or (10_000 if options.quick else 100_000)
     if options.workload == "version":
@@ -237,7 +302,12 @@ def main():
     elif options.workload == "echo":
         serve(echo, options.workers)
     else:
-        repetition(WORKLOADS[options.workload], options, options.workload not in COLD)
+        workloads = {
+            **WORKLOADS,
+            "file_read": lambda ops: file_read(ops, options.mode),
+            "crawl": lambda ops: crawl(ops, options.mode, options.port),
+        }
+        repetition(workloads[options.workload], options, options.workload not in COLD)
 
 
 if __name__ == "__main__":

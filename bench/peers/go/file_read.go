@@ -13,7 +13,6 @@ const (
 	blockSize   = 4096
 	blocks      = 16384
 	readers     = 64
-	fileFolder  = "/var/tmp" // on a disk, which /tmp need not be
 	directFlags = syscall.O_DIRECT
 )
 
@@ -56,7 +55,11 @@ func random(state uint64) uint64 {
 
 // makeBlocks gives a file, without a name, whose every block begins with its number.
 func makeBlocks() *os.File {
-	file, err := os.CreateTemp(fileFolder, "bench-file-read-")
+	folder := os.Getenv("TMPDIR")
+	if folder == "" {
+		folder = "/var/tmp" // on a disk, which /tmp need not be
+	}
+	file, err := os.CreateTemp(folder, "bench-file-read-")
 	if err != nil {
 		die("create", err)
 	}

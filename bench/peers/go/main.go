@@ -41,11 +41,14 @@ var workloads = map[string]workload{
 	"idle_memory":   {idleMemory, false},
 	"wake":          {wake, false},
 	"file_read":     {fileRead, true},
+	"crawl":         {crawl, false},
 }
 
 var servers = map[string]func(){
-	"echo": echo,
-	"http": serveHTTP,
+	"echo":       echo,
+	"stall_echo": stallEcho,
+	"http":       serveHTTP,
+	"bulk":       bulk,
 }
 
 var (

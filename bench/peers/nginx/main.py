@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""nginx as a server of the benchmarks: a keep-alive plaintext answer from one worker process. Becomes nginx, so that the
+"""nginx as a server of the benchmarks: plaintext and large answers from one worker process. Becomes nginx, so that the
 process that the runner started is the one that answers. nginx cannot choose a port itself: one is taken that was free a
 moment ago."""
 
@@ -12,6 +12,12 @@ import sys
 import time
 
 NGINX = "/usr/sbin/nginx"
+
+# What a request is answered with. bulk: a file, from the page cache by sendfile.
+ANSWERS = {
+    "http": 'return 200 "Hello, World!";',
+    "bulk": "root {folder}; rewrite ^ /bulk break; sendfile on; sendfile_max_chunk 2m; tcp_nopush on;",
+}
 
 CONFIGURATION = """
 daemon off;
@@ -32,7 +38,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location / {{
-            return 200 "Hello, World!";
+            {answer}
         }}
     }}
 }}
@@ -41,7 +47,7 @@ http {{
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("workload", choices=("http", "version"))
+    parser.add_argument("workload", choices=(*ANSWERS, "version"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--repetition-id", type=int, default=0)
     options = parser.parse_args()
@@ -57,11 +63,22 @@ def main():
     folder = f"/tmp/bench-nginx-{os.getuid()}"
     os.makedirs(folder, exist_ok=True)
     with open(f"{folder}/nginx.conf", "w", encoding="ascii") as file:
-        file.write(CONFIGURATION.format(port=port))
+        answer = ANSWERS[options.workload].format(folder=folder)
+        file.write(CONFIGURATION.format(port=port, answer=answer))
+    if options.workload == "bulk":
+        make_bulk(f"{folder}/bulk")
     if os.fork() == 0:
         announce(port)
         os._exit(0)
     os.execv(NGINX, [NGINX, "-p", folder, "-c", f"{folder}/nginx.conf", "-e", "stderr"])
+
+
+def make_bulk(path):
+    """64 equal pieces of about a MiB, byte i being i * 7 mod 251."""
+    period = bytes(i * 7 % 251 for i in range(251))
+    with open(path, "wb") as file:
+        for _ in range(64):
+            file.write(period * 4096)
 
 
 def announce(port):

@@ -1,4 +1,5 @@
 use crate::{die, Outcome};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -9,12 +10,16 @@ pub async fn listen() -> TcpListener {
     listener
 }
 
-/// echo: a task per connection.
-pub async fn serve() -> Outcome {
+/// echo: a task per connection. stall: a request whose first byte is 1 wants a millisecond of computing.
+pub async fn serve(stall: bool) -> Outcome {
     let listener = listen().await;
     loop {
         let (stream, _) = listener.accept().await.unwrap_or_else(|error| die("accept", error));
-        tokio::spawn(answer(stream));
+        if stall {
+            tokio::spawn(answer_or_stall(stream));
+        } else {
+            tokio::spawn(answer(stream));
+        }
     }
 }
 
@@ -27,5 +32,21 @@ async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         stream.write_all(&buffer[..size]).await?;
+    }
+}
+
+async fn answer_or_stall(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut message = [0; 64];
+    stream.set_nodelay(true)?;
+    loop {
+        stream.read_exact(&mut message).await?;
+        if message[0] == 1 {
+            // What the documentation wants of a task that computes: that the worker's other tasks go on elsewhere.
+            tokio::task::block_in_place(|| {
+                let until = Instant::now() + Duration::from_millis(1);
+                while Instant::now() < until {}
+            });
+        }
+        stream.write_all(&message).await?;
     }
 }

@@ -52,7 +52,8 @@ pub async fn file_read(ops: u64, direct: bool) -> Outcome {
 /// A file, without a name, whose every block begins with its number.
 fn make_blocks(direct: bool) -> std::io::Result<File> {
     // On a disk, which /tmp need not be.
-    let path = format!("/var/tmp/bench-file-read-{}", std::process::id());
+    let folder = std::env::var("TMPDIR").unwrap_or_else(|_| "/var/tmp".to_string());
+    let path = format!("{folder}/bench-file-read-{}", std::process::id());
     let mut content = vec![0; BLOCKS as usize * BLOCK];
     for i in 0..BLOCKS {
         content[i as usize * BLOCK..][..8].copy_from_slice(&i.to_le_bytes());

@@ -2,6 +2,7 @@
 //! of bench/bench.h.
 
 mod channels;
+mod crawl;
 mod echo;
 mod file_read;
 #[cfg(feature = "hyper0")]
@@ -114,14 +115,16 @@ async fn run(name: &str, options: &Options, ops: u64) -> Outcome {
         "wake" => timers::wake(ops, options).await,
         "idle_memory" => idle::memory(ops).await,
         "file_read" => file_read::file_read(ops, options.mode == "direct").await,
-        "echo" => echo::serve().await,
+        "crawl" => crawl::crawl(ops, options).await,
+        "echo" => echo::serve(false).await,
+        "stall_echo" => echo::serve(true).await,
         "http" => http::serve().await,
         _ => die("unknown workload", name),
     }
 }
 
 /// These do their own warm-up, or have no use for one.
-const COLD: [&str; 3] = ["timers", "wake", "idle_memory"];
+const COLD: [&str; 4] = ["timers", "wake", "idle_memory", "crawl"];
 
 async fn repetition(name: String, options: Options) {
     let mut warm = true;
