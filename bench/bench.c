@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/histogram.h"
+
 static const uint64_t counter_config[BENCH_COUNTERS] = {PERF_COUNT_HW_INSTRUCTIONS, PERF_COUNT_HW_CPU_CYCLES};
 static const char *const counter_name[BENCH_COUNTERS] = {"instructions", "cycles"};
 
@@ -22,6 +24,38 @@ int64_t bench_now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t bench_cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+uint64_t bench_memory_bytes(void)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+    uint64_t total_kib = 0;
+    uint64_t kib;
+
+    if (status == NULL)
+        bench_die("/proc/self/status", errno);
+    while (fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "VmRSS: %" SCNu64, &kib) == 1 || sscanf(line, "VmPTE: %" SCNu64, &kib) == 1)
+            total_kib += kib;
+    fclose(status);
+    return total_kib * 1024;
+}
+
+uint64_t bench_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
 }
 
 _Noreturn void bench_die(const char *what, int error)
@@ -57,7 +91,8 @@ static uint64_t read_counter(int fd)
 
 static _Noreturn void usage(const char *program)
 {
-    fprintf(stderr, "usage: %s [--workers N] [--repetition-id I] [--quick] [--ops N]\n", program);
+    fprintf(stderr, "usage: %s [--workers N] [--repetition-id I] [--quick] [--ops N] [--mode WORD] [--port N]\n",
+            program);
     exit(2);
 }
 
@@ -75,17 +110,25 @@ static uint64_t parse_number(const char *program, const char *text, uint64_t lea
 
 void bench_init(bench *b, int argc, char **argv, uint64_t default_ops)
 {
+    bench_init_modes(b, argc, argv, default_ops, "");
+}
+
+void bench_init_modes(bench *b, int argc, char **argv, uint64_t default_ops, const char *mode)
+{
     static const struct option options[] = {
         {"workers", required_argument, NULL, 'w'},
         {"repetition-id", required_argument, NULL, 'i'},
         {"quick", no_argument, NULL, 'q'},
         {"ops", required_argument, NULL, 'o'},
+        {"mode", required_argument, NULL, 'm'},
+        {"port", required_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
     int option;
 
     memset(b, 0, sizeof *b);
     b->workers = 1;
+    b->mode = "";
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'w':
@@ -100,12 +143,22 @@ void bench_init(bench *b, int argc, char **argv, uint64_t default_ops)
         case 'o':
             b->ops = parse_number(argv[0], optarg, 1);
             break;
+        case 'm':
+            b->mode = optarg;
+            break;
+        case 'p':
+            b->port = (int)parse_number(argv[0], optarg, 1);
+            break;
         default:
             usage(argv[0]);
         }
     }
     if (optind != argc)
         usage(argv[0]);
+    if (b->mode[0] != '\0' && !bench_mode_is(b, mode)) {
+        fprintf(stderr, "%s: no mode '%s'\n", argv[0], b->mode);
+        exit(2);
+    }
     if (b->ops == 0)
         b->ops = b->quick ? default_ops / 10 : default_ops;
     for (int i = 0; i < BENCH_COUNTERS; i++)
@@ -131,6 +184,37 @@ void bench_end(bench *b)
         b->counter[i] = read_counter(b->counter_fd[i]) - b->counter_began[i];
 }
 
+bool bench_measure(bench *b, bench_work *work)
+{
+    bool warm = work(b, bench_warmup_ops(b));
+    bool checked;
+
+    bench_begin(b);
+    checked = work(b, b->ops);
+    bench_end(b);
+    return warm && checked;
+}
+
+bool bench_mode_is(const bench *b, const char *mode)
+{
+    return strcmp(b->mode, mode) == 0;
+}
+
+void bench_add_metric(bench *b, const char *name, double value)
+{
+    if (b->metrics_count == BENCH_METRICS)
+        bench_die(name, ENOSPC);
+    b->metrics[b->metrics_count++] = (bench_metric){.name = name, .value = value};
+}
+
+void bench_add_latency(bench *b, const struct bench_histogram *latency)
+{
+    bench_add_metric(b, "p50_us", bench_histogram_us(latency, 0.5));
+    bench_add_metric(b, "p99_us", bench_histogram_us(latency, 0.99));
+    bench_add_metric(b, "p999_us", bench_histogram_us(latency, 0.999));
+    bench_add_metric(b, "max_us", (double)latency->max / 1e3);
+}
+
 int bench_report(const bench *b, bool checked)
 {
     struct rusage usage_now;
@@ -141,6 +225,8 @@ int bench_report(const bench *b, bool checked)
     for (int i = 0; i < BENCH_COUNTERS; i++)
         if (b->counter_fd[i] >= 0)
             printf(", \"%s\": %" PRIu64, counter_name[i], b->counter[i]);
+    for (unsigned i = 0; i < b->metrics_count; i++)
+        printf(", \"%s\": %.6g", b->metrics[i].name, b->metrics[i].value);
     puts("}");
     return checked ? 0 : 1;
 }

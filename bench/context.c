@@ -15,3 +15,13 @@ void *bench_stack_new(void)
         bench_die("mmap of a stack", errno);
     return base + BENCH_STACK_SIZE;
 }
+
+void bench_call_enter(uintptr_t value)
+{
+    bench_call *call = (bench_call *)value;
+    void *own_sp;
+
+    call->result = call->fn(call->arg);
+    bench_context_switch(&own_sp, call->caller_sp, 0);
+    __builtin_unreachable();
+}

@@ -21,4 +21,24 @@ enum { BENCH_STACK_SIZE = 64 * 1024 };
 /* The top of a new stack of BENCH_STACK_SIZE bytes; exits on want of memory. Never freed: programs are short. */
 void *bench_stack_new(void);
 
+/* A call that runs on a context of its own. */
+typedef struct bench_call {
+    void *(*fn)(void *arg);
+    void *arg;
+    void *result;
+    void *caller_sp;
+} bench_call;
+
+/* Entry function of such a context; `value` is its bench_call. */
+void bench_call_enter(uintptr_t value);
+
+/* fn(arg) on a new context below stack_top, which nobody else uses meanwhile: what spawning and joining is at least. */
+static inline void *bench_call_on(void *stack_top, void *(*fn)(void *arg), void *arg)
+{
+    bench_call call = {.fn = fn, .arg = arg};
+
+    bench_context_switch(&call.caller_sp, bench_context_make(stack_top, bench_call_enter), (uintptr_t)&call);
+    return call.result;
+}
+
 #endif

@@ -16,29 +16,11 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void *listen_and_accept(void *arg)
-{
-    int listener = weft_tcp_listen("127.0.0.1:0", 4096);
-
-    (void)arg;
-    if (listener < 0)
-        bench_die("weft_tcp_listen", listener);
-    bench_announce_port(weft_tcp_port(listener));
-    for (;;) {
-        int fd = weft_accept(listener, NULL, NULL);
-        int error = fd < 0 ? fd : weft_go(serve, (void *)(intptr_t)fd);
-
-        if (error < 0)
-            bench_die("weft_accept", error);
-    }
-    return NULL;
-}
-
 int main(int argc, char **argv)
 {
     bench b;
 
     bench_init(&b, argc, argv, 1);
-    bench_run(&b, listen_and_accept, NULL);
+    bench_run(&b, bench_serve, serve);
     return 1;
 }

@@ -1,4 +1,4 @@
-/* The load generator of the echo workloads: one thread, one epoll, 64-byte messages, every answer compared.
+/* The load generator of the servers: one thread, one epoll, every answer compared.
  *
  * It goes through two phases on the same connections.
  *   closed  each connection sends its next request when the answer to the last has come: how many requests can the
@@ -8,7 +8,8 @@
  *           that stalls pays for every request that it held up.
  *
  * The thread never sleeps while it measures: it has a CPU of its own, and a sleeping client would add its own wake-up
- * to every latency. client_idle says which part of the closed phase it found nothing to do; near 0 the client, and not
+ * to every latency. With --stall some requests ask the server to compute for 1 ms; the latencies are those of the
+ * others. client_idle says which part of the closed phase it found nothing to do; near 0 the client, and not
  * the server, was what limited the rate, and only server_cpu_us can tell servers apart.
  */
 #include <arpa/inet.h>
@@ -29,31 +30,17 @@
 
 #include "bench/bench.h"
 #include "bench/histogram.h"
+#include "bench/loadgen.h"
 
-enum { MESSAGE_WORDS = 8, MESSAGE_SIZE = MESSAGE_WORDS * 8, EVENTS = 512 };
+enum { EVENTS = 512 };
 
 static const uint32_t none = UINT32_MAX;
 static const int64_t drain_ns = INT64_C(5000000000); /* an answer that takes longer is lost */
 
-/* One request of the open phase, made before the phase begins. */
-typedef struct arrival {
-    int64_t due_ns; /* since the phase began */
-    uint32_t connection;
-    uint32_t next; /* index of the next one that waits for the same connection */
-} arrival;
-
-typedef struct connection {
-    int fd;
-    bool busy;
-    uint32_t received; /* bytes of the present answer */
-    uint64_t sequence;
-    int64_t due_ns; /* of the present request, absolute */
-    uint32_t waiting_first;
-    uint32_t waiting_last;
-    uint64_t answer[MESSAGE_WORDS];
-} connection;
-
 typedef struct load {
+    const protocol *protocol;
+    double stall_part; /* of the requests */
+    uint64_t random;
     uint32_t count;
     connection *connections;
     int epoll;
@@ -64,7 +51,8 @@ typedef struct load {
     int64_t measure_from_ns;
     int64_t until_ns;
     uint64_t answered;
-    bench_histogram latency;
+    uint64_t bytes;
+    bench_histogram latency; /* without those that were to stall */
 
     /* open phase */
     int64_t began_ns;
@@ -73,35 +61,23 @@ typedef struct load {
     uint32_t arrivals_released;
 } load;
 
-/* Word i of a request: differs for each connection, request and word, so that a mixed-up answer is noticed. */
-static uint64_t message_word(uint32_t id, uint64_t sequence, unsigned i)
+static double random_part(uint64_t *state)
 {
-    return ((uint64_t)id << 40 ^ sequence << 8 ^ i) * UINT64_C(0x9e3779b97f4a7c15);
+    return (double)(bench_random(state) >> 11) / 9007199254740992.0;
 }
 
-static void send_request(load *l, connection *c, int64_t due_ns)
+static void send_request(load *l, connection *c, int64_t due_ns, bool stall)
 {
-    uint64_t message[MESSAGE_WORDS];
-    ssize_t n;
-
-    c->sequence++;
-    for (unsigned i = 0; i < MESSAGE_WORDS; i++)
-        message[i] = message_word((uint32_t)(c - l->connections), c->sequence, i);
-    n = send(c->fd, message, sizeof message, MSG_NOSIGNAL);
-    /* One small message is outstanding at a time: the socket's buffer has room. */
-    if (n != MESSAGE_SIZE)
-        bench_die("send", n < 0 ? errno : EIO);
     c->due_ns = due_ns;
-    c->received = 0;
+    c->stall = stall;
     c->busy = true;
     l->busy++;
+    l->protocol->ask(c);
 }
 
-static void check_answer(const load *l, const connection *c)
+static bool is_to_stall(load *l)
 {
-    for (unsigned i = 0; i < MESSAGE_WORDS; i++)
-        if (c->answer[i] != message_word((uint32_t)(c - l->connections), c->sequence, i))
-            bench_die("the server sent back something else", EBADMSG);
+    return l->stall_part > 0 && random_part(&l->random) < l->stall_part;
 }
 
 /* What a connection does when an answer is complete. */
@@ -109,37 +85,43 @@ static void send_next(load *l, connection *c, int64_t now_ns)
 {
     if (l->closed) {
         if (now_ns < l->until_ns)
-            send_request(l, c, now_ns);
+            send_request(l, c, now_ns, is_to_stall(l));
     } else if (c->waiting_first != none) {
         arrival *a = &l->arrivals[c->waiting_first];
 
         c->waiting_first = a->next;
-        send_request(l, c, l->began_ns + a->due_ns);
+        send_request(l, c, l->began_ns + a->due_ns, a->stall);
     }
+}
+
+static bool is_measured(const load *l, const connection *c, int64_t now_ns)
+{
+    if (l->closed)
+        return now_ns >= l->measure_from_ns && now_ns < l->until_ns;
+    return c->due_ns >= l->measure_from_ns;
 }
 
 static void receive(load *l, connection *c)
 {
-    ssize_t n = recv(c->fd, (char *)c->answer + c->received, MESSAGE_SIZE - c->received, MSG_DONTWAIT);
+    uint64_t bytes;
+    bool complete = l->protocol->take(c, &bytes);
     int64_t now_ns;
 
-    if (n < 0 && errno == EAGAIN)
+    if (!complete && !l->protocol->counts_bytes)
         return;
-    if (n <= 0)
-        bench_die("recv", n < 0 ? errno : ECONNRESET);
-    c->received += (uint32_t)n;
-    if (c->received < MESSAGE_SIZE)
+    now_ns = bench_now_ns();
+    if (is_measured(l, c, now_ns)) {
+        l->bytes += bytes;
+        if (complete) {
+            l->answered++;
+            if (!c->stall)
+                bench_histogram_add(&l->latency, now_ns - c->due_ns);
+        }
+    }
+    if (!complete)
         return;
-    if (!c->busy)
-        bench_die("the server sent something unasked", EBADMSG);
-    check_answer(l, c);
     c->busy = false;
     l->busy--;
-    now_ns = bench_now_ns();
-    if (l->closed ? now_ns >= l->measure_from_ns && now_ns < l->until_ns : c->due_ns >= l->measure_from_ns) {
-        l->answered++;
-        bench_histogram_add(&l->latency, now_ns - c->due_ns);
-    }
     send_next(l, c, now_ns);
 }
 
@@ -179,6 +161,17 @@ static int64_t cpu_ns(clockid_t clock)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+static void report_closed(const load *l, int64_t server_cpu_ns, int64_t idle_ns, double seconds)
+{
+    uint64_t ops = l->protocol->counts_bytes ? l->bytes >> 20 : l->answered;
+
+    printf("\"ops\": %" PRIu64 ", \"seconds\": %.9f, \"server_cpu_us\": %.4f, \"client_idle\": %.3f", ops, seconds,
+           ops > 0 ? (double)server_cpu_ns / 1e3 / (double)ops : 0.0, (double)idle_ns / 1e9 / seconds);
+    if (l->protocol->counts_bytes && l->bytes > 0)
+        printf(", \"gb_per_s\": %.4f, \"cpu_ns_per_byte\": %.5f", (double)l->bytes / 1e9 / seconds,
+               (double)server_cpu_ns / (double)l->bytes);
+}
+
 static void run_closed(load *l, clockid_t server_clock, double warmup, double seconds)
 {
     int64_t now_ns = bench_now_ns();
@@ -190,7 +183,7 @@ static void run_closed(load *l, clockid_t server_clock, double warmup, double se
     l->measure_from_ns = now_ns + (int64_t)(warmup * 1e9);
     l->until_ns = l->measure_from_ns + (int64_t)(seconds * 1e9);
     for (uint32_t i = 0; i < l->count; i++)
-        send_request(l, &l->connections[i], now_ns);
+        send_request(l, &l->connections[i], now_ns, is_to_stall(l));
     while (now_ns < l->until_ns) {
         int events = take_events(l);
         int64_t then_ns = now_ns;
@@ -205,20 +198,10 @@ static void run_closed(load *l, clockid_t server_clock, double warmup, double se
     }
     cpu_from_ns = cpu_ns(server_clock) - cpu_from_ns;
     drain(l);
-    printf("\"ops\": %" PRIu64 ", \"seconds\": %.9f, \"server_cpu_us\": %.4f, \"client_idle\": %.3f", l->answered,
-           seconds, l->answered > 0 ? (double)cpu_from_ns / 1e3 / (double)l->answered : 0.0,
-           (double)idle_ns / 1e9 / seconds);
+    report_closed(l, cpu_from_ns, idle_ns, seconds);
 }
 
 /* ---- open phase ---- */
-
-static double random_part(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return (double)(*state >> 11) / 9007199254740992.0;
-}
 
 /* Arrivals of a Poisson process, each at a connection picked at random. The seed is fixed: all servers get the same. */
 static void make_arrivals(load *l, double rate, double seconds)
@@ -238,6 +221,7 @@ static void make_arrivals(load *l, double rate, double seconds)
             .due_ns = (int64_t)(due * 1e9),
             .connection = (uint32_t)(random_part(&state) * l->count),
             .next = none,
+            .stall = is_to_stall(l),
         };
     }
 }
@@ -248,7 +232,7 @@ static void release_arrival(load *l, uint32_t index)
     connection *c = &l->connections[a->connection];
 
     if (!c->busy) {
-        send_request(l, c, l->began_ns + a->due_ns);
+        send_request(l, c, l->began_ns + a->due_ns, a->stall);
         return;
     }
     if (c->waiting_first == none)
@@ -297,6 +281,7 @@ static void connect_one(load *l, uint32_t index, int port)
     int on = 1;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    c->id = index;
     c->waiting_first = none;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address) < 0)
@@ -324,6 +309,8 @@ static void connect_all(load *l, int port)
 }
 
 typedef struct settings {
+    const protocol *protocol;
+    double stall_percent;
     int port;
     pid_t server;
     uint32_t connections;
@@ -341,8 +328,8 @@ static double positive(const char *program, const char *text)
     if (end != text && *end == '\0' && value > 0 && value < 1e9)
         return value;
     fprintf(stderr,
-            "usage: %s --port N --server PID [--connections N] [--warmup SECONDS] [--closed SECONDS]\n"
-            "       [--open SECONDS --rate REQUESTS-PER-SECOND]\n",
+            "usage: %s --port N --server PID [--protocol echo|http|bulk] [--connections N] [--stall PERCENT]\n"
+            "       [--warmup SECONDS] [--closed SECONDS] [--open SECONDS --rate REQUESTS-PER-SECOND]\n",
             program);
     exit(2);
 }
@@ -353,15 +340,24 @@ static settings parse(int argc, char **argv)
         {"port", required_argument, NULL, 'p'},   {"server", required_argument, NULL, 's'},
         {"warmup", required_argument, NULL, 'w'}, {"connections", required_argument, NULL, 'c'},
         {"closed", required_argument, NULL, 'l'}, {"open", required_argument, NULL, 'o'},
-        {"rate", required_argument, NULL, 'r'},   {NULL, 0, NULL, 0},
+        {"rate", required_argument, NULL, 'r'},   {"protocol", required_argument, NULL, 't'},
+        {"stall", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0},
     };
-    settings s = {.connections = 256, .warmup = 0.2, .closed = 1};
+    settings s = {.protocol = protocol_find("echo"), .connections = 256, .warmup = 0.2, .closed = 1};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        double value = positive(argv[0], optarg == NULL ? "" : optarg);
+        double value = option == 't' ? 0 : positive(argv[0], optarg == NULL ? "" : optarg);
 
         switch (option) {
+        case 't':
+            s.protocol = protocol_find(optarg);
+            if (s.protocol == NULL)
+                positive(argv[0], "");
+            break;
+        case 'k':
+            s.stall_percent = value;
+            break;
         case 'p':
             s.port = (int)value;
             break;
@@ -399,6 +395,9 @@ int main(int argc, char **argv)
 
     if (error != 0)
         bench_die("the server's CPU clock", error);
+    l.protocol = s.protocol;
+    l.stall_part = s.stall_percent / 100;
+    l.random = UINT64_C(0x9e3779b97f4a7c15);
     l.count = s.connections;
     connect_all(&l, s.port);
     printf("{");

@@ -1,7 +1,7 @@
 """Running one program once, on the CPUs it is to have.
 
-A repetition comes back as a dictionary: what the program (or the load generator) printed, and `real_time`, nanoseconds
-per operation. One that failed has `error_message` instead.
+A repetition comes back as a dictionary: what the program (or the load generator) printed, and `real_time` and
+`cpu_time`, nanoseconds per operation. One that failed raises Failed.
 """
 
 import contextlib
@@ -9,14 +9,21 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import programs
 
 TIMEOUT = 300  # seconds: a program that takes longer hangs
 START_TIMEOUT = 20  # seconds, for a server
+
+
+# The kernel counts the memory of the process that a program was started from to the program's own maximum (ru_maxrss
+# survives exec). So it is started from one that has next to none, and not from this interpreter.
+LAUNCHER = ("unshare", "--fork", "--kill-child", "--") if shutil.which("unshare") else ()
 
 
 class Failed(Exception):
@@ -45,7 +52,12 @@ def parse(text, who):
 def run_to_end(argv, cpus):
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, preexec_fn=on_cpus(cpus)
+            [*LAUNCHER, *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            preexec_fn=on_cpus(cpus),
         )
     except subprocess.TimeoutExpired:
         raise Failed(f"{argv[0]}: no result within {TIMEOUT} s") from None
@@ -66,13 +78,39 @@ def finish(result):
     return result
 
 
-def run_cpu(program, workers, repetition, ops, quick, cpus):
-    """A program that works by itself: `workers` workers on as many CPUs."""
-    argv = [*program.argv, "--workers", str(workers), "--repetition-id", str(repetition)]
-    argv += ["--ops", str(max(1000, ops // program.share))]
-    if quick:
+def arguments(program, configuration, repetition):
+    argv = [*program.argv, "--workers", str(configuration.workers), "--repetition-id", str(repetition)]
+    return argv + (["--mode", configuration.mode] if configuration.mode else [])
+
+
+def run_cpu(program, configuration, repetition, effort, cpus):
+    """A program that works by itself: its workers on as many CPUs, and the CPUs that it needs beside."""
+    workload = configuration.workload
+    argv = arguments(program, configuration, repetition)
+    argv += ["--ops", str(max(1000, workload.operations(effort) // program.share))]
+    if effort.name == "quick":
         argv.append("--quick")
-    return finish(run_to_end(argv, set(cpus[:workers])))
+    cpus_of_its_own = set(cpus[: configuration.workers + workload.spare])
+    if not workload.server:
+        return timed(argv, cpus_of_its_own)
+    server_argv = [str(programs.BUILD / "bench" / workload.server)]
+    with serving(server_argv, {cpus[-1]}) as (_, port):
+        return timed([*argv, "--port", str(port)], set(cpus[: configuration.workers]))
+
+
+def timed(argv, cpus):
+    """One run, and its CPU time. That is of the whole process, start and warm-up included: an estimate, but one that
+    needs nothing of the program."""
+    began, cpu_before = time.monotonic(), cpu_of_children()
+    result = finish(run_to_end(argv, cpus))
+    busy = (cpu_of_children() - cpu_before) / (time.monotonic() - began)
+    result.setdefault("cpu_time", result["real_time"] * busy)
+    return result
+
+
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def memory_of(pid):
@@ -85,9 +123,9 @@ def memory_of(pid):
     return total
 
 
-def run_server(program, workers, repetition, connections, effort, rate, cpus):
-    """A server on the first CPUs, the load generator on the last. rate 0: the closed phase only."""
-    argv = [*program.argv, "--workers", str(workers), "--repetition-id", str(repetition)]
+@contextlib.contextmanager
+def serving(argv, cpus):
+    """A server that runs meanwhile: its process and its port."""
     with tempfile.TemporaryFile("w+") as errors:
         server = subprocess.Popen(
             argv,
@@ -96,10 +134,14 @@ def run_server(program, workers, repetition, connections, effort, rate, cpus):
             stderr=errors,
             text=True,
             start_new_session=True,
-            preexec_fn=on_cpus(set(cpus[:workers])),
+            preexec_fn=on_cpus(cpus),
         )
         try:
-            result = load(server, connections, effort, rate, cpus)
+            if not select.select([server.stdout], [], [], START_TIMEOUT)[0]:
+                raise Failed(f"{argv[0]}: did not begin to listen within {START_TIMEOUT} s")
+            yield server, parse(server.stdout.readline(), argv[0])["port"]
+            if server.poll() is not None:
+                raise Failed(f"{argv[0]}: the server ended by itself with status {server.returncode}")
         except Failed as failure:
             errors.seek(0)
             raise Failed(f"{failure} {errors.read().strip()[-500:]}".strip()) from None
@@ -108,20 +150,24 @@ def run_server(program, workers, repetition, connections, effort, rate, cpus):
                 os.killpg(server.pid, signal.SIGKILL)
             server.wait()
             server.stdout.close()
-    return finish(result)
 
 
-def load(server, connections, effort, rate, cpus):
-    if not select.select([server.stdout], [], [], START_TIMEOUT)[0]:
-        raise Failed(f"{server.args[0]}: did not begin to listen within {START_TIMEOUT} s")
-    announced = parse(server.stdout.readline(), server.args[0])
-    argv = [str(programs.BUILD / "bench" / "loadgen"), "--port", str(announced["port"]), "--server", str(server.pid)]
-    argv += ["--connections", str(connections), "--warmup", str(effort.server_warmup)]
-    argv += ["--closed", str(effort.server_seconds)]
+def run_server(program, configuration, repetition, effort, rate, cpus):
+    """A server on the first CPUs, the load generator on the last. rate 0: the closed phase only."""
+    argv = arguments(program, configuration, repetition)
+    with serving(argv, set(cpus[: configuration.workers])) as (server, port):
+        result = finish(run_to_end(load(server, port, configuration, effort, rate), {cpus[-1]}))
+        result["rss_bytes"] = memory_of(server.pid)
+    result["cpu_us_per_request"] = result.pop("server_cpu_us")
+    result["cpu_time"] = result["cpu_us_per_request"] * 1e3
+    return result
+
+
+def load(server, port, configuration, effort, rate):
+    """The command line of the load generator."""
+    argv = [str(programs.BUILD / "bench" / "loadgen"), "--port", str(port), "--server", str(server.pid)]
+    argv += ["--connections", str(configuration.connections), *configuration.workload.load]
+    argv += ["--warmup", str(effort.server_warmup), "--closed", str(effort.server_seconds)]
     if rate:
         argv += ["--open", str(effort.server_seconds), "--rate", str(rate)]
-    result = run_to_end(argv, {cpus[-1]})
-    if server.poll() is not None:
-        raise Failed(f"{server.args[0]}: the server ended by itself with status {server.returncode}")
-    result["rss_bytes"] = memory_of(server.pid)
-    return result
+    return argv

@@ -7,18 +7,60 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
-	"strings"
+	"sort"
+	"syscall"
 	"time"
 )
 
-// A workload runs ops operations and says whether the result was what it had to be.
-type workload func(ops uint64) bool
+// What one repetition gave. ops: operations really done; 0: those asked for. seconds: 0: main measures the whole run.
+type result struct {
+	ops     uint64
+	seconds float64
+	checked bool
+	metrics string // more of the JSON object
+}
+
+type workload struct {
+	run    func(ops uint64) result
+	warmUp bool // main runs a tenth of it first; the others do what they need themselves
+}
 
 var workloads = map[string]workload{
-	"yield":      yield,
-	"spawn_join": spawnJoin,
-	"pingpong":   pingpong,
+	"yield":         {yield, true},
+	"spawn_join":    {spawnJoin, true},
+	"spawn_batch":   {spawnBatch, true},
+	"fork_fib":      {spawnFib, true},
+	"spawn_fib":     {spawnFib, true},
+	"skynet":        {skynet, true},
+	"pingpong":      {pingpong, true},
+	"ring":          {ring, true},
+	"chan_mpmc":     {chanMPMC, true},
+	"mutex":         {mutex, true},
+	"timers":        {timers, false},
+	"timers_cancel": {timersCancel, true},
+	"idle_memory":   {idleMemory, false},
+	"wake":          {wake, false},
+	"file_read":     {fileRead, true},
+	"crawl":         {crawl, false},
+}
+
+var servers = map[string]func(){
+	"echo":       echo,
+	"stall_echo": stallEcho,
+	"http":       serveHTTP,
+	"bulk":       bulk,
+}
+
+var (
+	workers int
+	mode    string // a form of the workload
+	port    int    // of the server that a client asks
+)
+
+// measured starts a clock and gives the function that reads it, in seconds.
+func measured() func() float64 {
+	began := time.Now()
+	return func() float64 { return time.Since(began).Seconds() }
 }
 
 func die(what string, err error) {
@@ -26,17 +68,23 @@ func die(what string, err error) {
 	os.Exit(1)
 }
 
-// peakRSS reads the most memory that was resident so far, in bytes.
-func peakRSS() uint64 {
-	status, _ := os.ReadFile("/proc/self/status")
-	for _, line := range strings.Split(string(status), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) == 3 && fields[0] == "VmHWM:" {
-			kib, _ := strconv.ParseUint(fields[1], 10, 64)
-			return kib * 1024
-		}
+// peakRSS is the most memory that was resident so far, in bytes.
+func peakRSS() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		die("getrusage", err)
 	}
-	return 0
+	return usage.Maxrss * 1024
+}
+
+// percentiles of some latencies, as the JSON members that bench/results.py knows. It sorts them.
+func percentiles(latencies []time.Duration) string {
+	sort.Slice(latencies, func(i, j int) bool { return latencies[i] < latencies[j] })
+	at := func(part float64) float64 {
+		return float64(latencies[int(part*float64(len(latencies)-1))].Nanoseconds()) / 1e3
+	}
+	return fmt.Sprintf(", \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f",
+		at(0.5), at(0.99), at(0.999), at(1))
 }
 
 func main() {
@@ -49,16 +97,18 @@ func main() {
 	}
 	name := os.Args[1]
 	flags := flag.NewFlagSet(name, flag.ExitOnError)
-	workers := flags.Int("workers", 1, "GOMAXPROCS")
+	flags.IntVar(&workers, "workers", 1, "GOMAXPROCS")
+	flags.StringVar(&mode, "mode", "", "form of the workload")
+	flags.IntVar(&port, "port", 0, "of the server to ask")
 	flags.Int("repetition-id", 0, "number of the repetition")
 	quick := flags.Bool("quick", false, "a tenth of the operations")
 	ops := flags.Uint64("ops", 0, "number of operations")
 	flags.Parse(os.Args[2:])
-	runtime.GOMAXPROCS(*workers)
-	if name == "echo" {
-		echo()
+	runtime.GOMAXPROCS(workers)
+	if serve, known := servers[name]; known {
+		serve()
 	}
-	run, known := workloads[name]
+	chosen, known := workloads[name]
 	if !known {
 		die("unknown workload", fmt.Errorf("%q", name))
 	}
@@ -68,13 +118,22 @@ func main() {
 			*ops = 100000
 		}
 	}
-	*ops &^= 1
-	checked := run((*ops/10 + 2) &^ 1)
+	warm := true
+	if chosen.warmUp {
+		warm = chosen.run(*ops/10 + 2).checked
+	}
 	began := time.Now()
-	checked = run(*ops) && checked
-	seconds := time.Since(began).Seconds()
-	fmt.Printf("{\"ops\": %d, \"seconds\": %.9f, \"checked\": %v, \"rss_bytes\": %d}\n", *ops, seconds, checked, peakRSS())
-	if !checked {
+	r := chosen.run(*ops)
+	if r.seconds == 0 {
+		r.seconds = time.Since(began).Seconds()
+	}
+	if r.ops == 0 {
+		r.ops = *ops
+	}
+	r.checked = r.checked && warm
+	fmt.Printf("{\"ops\": %d, \"seconds\": %.9f, \"checked\": %v, \"rss_bytes\": %d%s}\n",
+		r.ops, r.seconds, r.checked, peakRSS(), r.metrics)
+	if !r.checked {
 		os.Exit(1)
 	}
 }

@@ -1,7 +1,7 @@
 package main
 
 // spawnJoin: start one goroutine that does nothing, wait for its end over a channel; one operation is both.
-func spawnJoin(ops uint64) bool {
+func spawnJoin(ops uint64) result {
 	var counted uint64
 	ended := make(chan struct{})
 	for n := uint64(0); n < ops; n++ {
@@ -11,5 +11,5 @@ func spawnJoin(ops uint64) bool {
 		}()
 		<-ended
 	}
-	return counted == ops
+	return result{checked: counted == ops}
 }

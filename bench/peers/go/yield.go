@@ -6,9 +6,10 @@ import (
 )
 
 // yield: two goroutines call Gosched in turn; one operation is one call.
-func yield(ops uint64) bool {
+func yield(ops uint64) result {
 	var group sync.WaitGroup
 	var done [2]uint64
+	ops &^= 1
 	group.Add(2)
 	for i := range done {
 		go func(mine *uint64) {
@@ -22,5 +23,5 @@ func yield(ops uint64) bool {
 		}(&done[i])
 	}
 	group.Wait()
-	return done[0]+done[1] == ops
+	return result{ops: ops, checked: done[0]+done[1] == ops}
 }
