@@ -149,6 +149,14 @@ WORKLOADS = (
         ops=1_000_000,
     ),
     Workload(
+        "fork_fib",
+        "one call of fib(n), half of them forked",
+        (Bound("limit", 2, workers=1), Bound("self:workers=1", 1 / 1.8, workers=2), SCALING),
+        ops=7_049_155,  # fib(32)
+        scales=True,
+        like="spawn_fib",
+    ),
+    Workload(
         "spawn_fib",
         "one call of fib(n), half of them spawned and joined",
         (Bound("go", 0.1), SCALING),
@@ -161,6 +169,13 @@ WORKLOADS = (
         "one node of a tree of coroutines, ten children each, a million leaves",
         (Bound("go", 1 / 8),),
         ops=1_111_111,
+    ),
+    Workload(
+        "skynet_fork",
+        "one node of the same tree, forked",
+        (Bound("libfork", 1 / 3),),
+        ops=1_111_111,
+        like="skynet",
     ),
     Workload(
         "pingpong",
