@@ -142,9 +142,16 @@ class Peer:
             return f"no {missing[0][0]} (apt-get install {missing[0][1]}, which starts a server; or --setup-peers=trixie)"
         return f"no {missing[0][0]} (./run bench --setup-peers installs {missing[0][1]})"
 
-    def build(self):
-        """Build what CMake does not. True unless it failed."""
-        if not self.needs or self.absent():
+    def is_current(self):
+        """Is the executable newer than all that it is made of?"""
+        if not self.is_there(()):
+            return False
+        made = self.executable().stat().st_mtime
+        return all(made > source.stat().st_mtime for source in (ROOT / "bench" / "peers" / self.name).rglob("*"))
+
+    def build(self, anew=False):
+        """Build what CMake does not; anew: even if no source has changed. True unless it failed."""
+        if not self.needs or self.absent() or (self.is_current() and not anew):
             return True
         system = self.system()
         folder = system.programs() / "src" / self.name
@@ -287,7 +294,7 @@ def setup_peers(where):
         return 1
     good = True
     for peer in PEERS:
-        good = peer.build() and good
+        good = peer.build(anew=True) and good
         if peer.needs:
             absent = peer.absent() or ("" if peer.is_there(()) else "not built")
             print(f"{peer.name:<10}{f'absent: {absent}' if absent else peer.version()}")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The gevent side of the benchmarks: the workload is the first argument. Command line and output are those of
-bench/bench.h. gevent has one thread that runs greenlets, whatever --workers says. Nothing is patched: its own API is the
-fastest."""
+bench/bench.h. gevent has one thread that runs greenlets, whatever --workers says. Nothing is patched but the sockets of crawl:
+its own API is the fastest."""
 
 import argparse
 import http.client
