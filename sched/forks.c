@@ -89,12 +89,11 @@ static uint16_t unsynced(wf_worker *self, wf_coro *coro)
 
 static _Noreturn void die_unsynced(wf_coro *coro, const char *where, uint16_t count)
 {
-    char who[200] = "unknown";
-    wf_dump_fault(coro->stack->base, who, sizeof(who));
-    wf_die("coroutine %s: %s ended without weft_sync of %u task(s) that it forked; they may still use its frames. Sync "
-           "each "
+    char id[WF_CORO_ID_TEXT];
+    wf_die("coroutine %s \"%s\": %s ended without weft_sync of %u task(s) that it forked; they may still use its "
+           "frames. Sync each "
            "before the function that forked it returns",
-           who, where, count);
+           wf_coro_format_id((uint64_t)(uintptr_t)wf_coro_handle(coro), id), wf_coro_name(coro), where, count);
 }
 
 /* ---- the deque ---- */
@@ -176,11 +175,11 @@ static void reset_if_stolen(wf_worker *self, wf_coro *coro)
 static bool make_room(wf_worker *self, wf_coro *coro)
 {
     wf_split *d = &self->forks;
+    if (d->split - d->slots - wf_split_public(d) < WF_SPLIT_SIZE / 4)
+        return false;
     take_back(self, WF_SPLIT_SIZE);
     wf_split_slot *from = d->split;
     uint32_t left = wf_split_private(d);
-    if (left > WF_SPLIT_SIZE / 4 * 3)
-        return false;
     owe(coro, wf_split_reset(d));
     for (uint32_t i = 0; i < left; i++) {
         weft_task *task = wf_load_relaxed(&from[i]); /* relaxed: the owner wrote it */
@@ -347,6 +346,8 @@ int weft_fork_slow(weft_task *task, weft_fn *fn, void *arg)
     } else if (wf_split_is_full(&self->forks) && !make_room(self, coro)) {
         owe(coro, 1);
         wf_task_set(task, WF_TASK_ENDED);
+        if (wf_split_is_asked(&self->forks))
+            serve(self);
         call(self, coro, task);
     } else {
         wf_task_set(task, (uintptr_t)wf_split_put(&self->forks, task));

@@ -1,4 +1,5 @@
-/* A program as a user would write one: a child sends what it was told to over a channel, and is joined. */
+/* A program as a user would write one: a child sends what it was told to over a channel, and is joined; another sum is made by
+ * fork and sync, whose inline parts refer to the library's thread-local variable. */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,8 +34,30 @@ static void *consume(void *arg)
     return sum;
 }
 
+struct range {
+    int from, to, sum;
+};
+
+static void *add_up(void *arg)
+{
+    struct range *r = arg;
+    if (r->to - r->from == 1) {
+        r->sum = r->from;
+        return NULL;
+    }
+    struct range lower = {r->from, (r->from + r->to) / 2, 0}, upper = {lower.to, r->to, 0};
+    weft_task task;
+    if (weft_fork(&task, add_up, &upper) != 0)
+        return NULL;
+    add_up(&lower);
+    if (weft_sync(&task) == 0)
+        r->sum = lower.sum + upper.sum;
+    return r;
+}
+
 int main(void)
 {
+    struct range range = {0, 1000, 0};
     int sum = 0;
     void *result = NULL;
     int error = weft_run(consume, &sum, &result);
@@ -42,7 +65,12 @@ int main(void)
         fprintf(stderr, "weft_run: %s\n", strerror(-error));
         return 1;
     }
+    error = weft_run(add_up, &range, &result);
+    if (error != 0 || result != &range) {
+        fprintf(stderr, "weft_run: %s\n", strerror(-error));
+        return 1;
+    }
     error = weft_stop(WEFT_NEVER);
-    printf("weft %s: sum %d, stop %d\n", weft_version(), sum, error);
-    return sum == 55 && error == 0 ? 0 : 1;
+    printf("weft %s: sums %d and %d, stop %d\n", weft_version(), sum, range.sum, error);
+    return sum == 55 && range.sum == 499500 && error == 0 ? 0 : 1;
 }

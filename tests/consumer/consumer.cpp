@@ -37,8 +37,17 @@ void *child(void *)
     return nullptr;
 }
 
+void *count_end(void *)
+{
+    ended++;
+    return nullptr;
+}
+
 void *parent(void *)
 {
+    weft_task task;
+    if (weft_fork(&task, count_end, nullptr) != 0 || weft_sync(&task) != 0)
+        return nullptr;
     std::vector<weft_t *> children;
     for (int i = 0; i < 100; i++)
         children.push_back(weft_spawn(child, nullptr));
@@ -53,5 +62,5 @@ int main()
     int error = weft_run(parent, nullptr, &result);
     int stopped = weft_stop(WEFT_NEVER);
     std::cout << "weft " << weft_version() << ": " << ended << " ended, " << live << " live\n";
-    return error == 0 && stopped == 0 && result == &live && ended == 100 && live == 0 ? 0 : 1;
+    return error == 0 && stopped == 0 && result == &live && ended == 101 && live == 0 ? 0 : 1;
 }

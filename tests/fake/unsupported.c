@@ -36,6 +36,7 @@ static const unsupported list[] = {
     {"test_fork_*", "the made-up event source has no descriptors"},
     {"test_log_die_says_why_and_aborts", "qemu-user adds a message of its own"},
     {"test_stack_short_address_space_*", "qemu-user ignores RLIMIT_AS"},
+    {"test_forks_without_memory_*", "qemu-user ignores RLIMIT_DATA"},
     {"test_topology_of_this_machine_keeps_to_the_affinity",
      "qemu-user has a thread of its own, which keeps its affinity"},
     {"test_fault_wild_pointer_*", "qemu-user adds a message of its own"},
