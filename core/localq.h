@@ -23,7 +23,7 @@
 #include "core/lock.h"
 
 #ifndef WF_LOCALQ_SIZE
-#define WF_LOCALQ_SIZE 128 /* a power of two; the model uses 2 */
+#define WF_LOCALQ_SIZE 256 /* a power of two; the model uses 2 */
 #endif
 
 typedef struct wf_localq {
@@ -91,6 +91,22 @@ WF_INLINE void *wf_localq_pop(wf_localq *q)
     return item;
 }
 
+/* Owner, inside: the oldest is taken; wf_localq_take_out for those few places from it. */
+static inline bool wf_localq_take_old(wf_localq *q, uint32_t i)
+{
+    uint32_t head = wf_load_relaxed(&q->head); /* relaxed: only those inside write it */
+    for (; i > 0; i--)
+        wf_plain_write(&q->items[(head + i) % WF_LOCALQ_SIZE], wf_plain_read(&q->items[(head + i - 1) % WF_LOCALQ_SIZE]));
+    return wf_localq_pop(q) != NULL;
+}
+
+/* Inside: the i-th, counted from the oldest; NULL: there are not so many. */
+static inline void *wf_localq_at(wf_localq *q, uint32_t i)
+{
+    uint32_t head = wf_load_relaxed(&q->head); /* relaxed, both: only those inside and the owner write them */
+    return i < wf_load_relaxed(&q->tail) - head ? wf_plain_read(&q->items[(head + i) % WF_LOCALQ_SIZE]) : NULL;
+}
+
 /* Owner, inside: put `count` items before all others. There is room. */
 static inline void wf_localq_unshift(wf_localq *q, void *const *items, uint32_t count)
 {
@@ -101,12 +117,16 @@ static inline void wf_localq_unshift(wf_localq *q, void *const *items, uint32_t 
     q->front += count;
 }
 
-/* Owner, inside: this very item, if it is in the queue. Looked for from the newest, since that is who is asked for. */
+#ifndef WF_LOCALQ_LOOKS
+#define WF_LOCALQ_LOOKS 24
+#endif
+
+/* Owner, inside: this very item, if it is among those that were put last, since that is who is asked for. */
 static inline bool wf_localq_take_out(wf_localq *q, const void *item)
 {
     uint32_t head = wf_load_relaxed(&q->head); /* relaxed, both: only those inside write them */
     uint32_t tail = wf_load_relaxed(&q->tail);
-    for (uint32_t at = tail; at != head; at--) {
+    for (uint32_t at = tail; at != head && tail - at < WF_LOCALQ_LOOKS; at--) {
         if (wf_plain_read(&q->items[(at - 1) % WF_LOCALQ_SIZE]) != item)
             continue;
         q->front -= at - head <= q->front;

@@ -12,8 +12,8 @@
  *                         and forks (sched/forks.c)
  *
  * Own queue and run queue are one FIFO, of which the run queue is the older part. What is pushed goes to the own queue; when that
- * is full, the older half of it moves to the run queue. Before the newer part goes on, 32 of the run queue are brought back to
- * its front. So up to 128 coroutines go round without an atomic read-modify-write, one compare-and-swap brings the next 32, and
+ * is full, the older half of it moves to the run queue. Before the newer part goes on, 64 of the run queue are brought back to
+ * its front. So up to 256 coroutines go round without an atomic read-modify-write, one compare-and-swap brings the next 64, and
  * what was queued last is here, where a join finds it.
  *
  * Sharing. At each dispatch a worker looks whether anybody searches or sleeps. If so, it moves half of its own queue to the run
@@ -34,6 +34,7 @@
 
 enum {
     SHARED_BATCH = 32, /* most coroutines that one visit takes from the shared queue */
+    BEGUN_LOOKS = 4,   /* each may be a cache miss */
     STUCK_NS = 50000,  /* five times what robbing costs both */
     SUSPICIONS = 8,    /* the last look comes after 6 ms; then it is the monitor's turn */
 };
@@ -71,7 +72,7 @@ static wf_coro *take_shared(wf_worker *self)
         wf_coro *rest = coro->link;
         if (first == NULL)
             first = coro;
-        else if (!wf_runq_push(&self->runq, coro))
+        else if (!wf_localq_push(&self->local, coro))
             break;
         wf_rt.shared_head = rest;
         taken++;
@@ -223,9 +224,10 @@ static void take_arrivals(wf_worker *self)
     }
 }
 
-/* A tree of coroutines that join their children goes depth first and past all others (sched/ready.h), but not for longer than this.
- * Whoever has its turn begins a tree of its own, perhaps, with some dozen stacks: so not oftener either. */
-#define PAST_OTHERS_NS (WEFT_MILLISECOND)
+/* A tree of coroutines that join their children goes depth first and past all others (sched/ready.h). Past those that have not begun
+ * for so long: each of them, given its turn, may begin a tree of its own, with some dozen stacks. Past those that have begun for a
+ * turn: see take_begun. */
+#define PAST_OTHERS_NS (10 * WEFT_MILLISECOND)
 
 static void run_timers(wf_worker *self)
 {
@@ -239,7 +241,23 @@ static void run_timers(wf_worker *self)
         wf_timer_run(self, self, now);
 }
 
-/* Every 61st dispatch: the event source, the timers, and one from the shared queue. */
+/* One of the own queue that has begun before, if there is one among those that have waited longest. */
+static wf_coro *take_begun(wf_worker *self)
+{
+    wf_coro *found = NULL;
+    wf_localq_enter(&self->local);
+    for (uint32_t i = 0; i < BEGUN_LOOKS && found == NULL; i++) {
+        wf_coro *coro = wf_localq_at(&self->local, i);
+        if (coro == NULL)
+            break;
+        if (coro->stack != NULL && wf_localq_take_old(&self->local, i))
+            found = coro;
+    }
+    wf_localq_leave(&self->local);
+    return found;
+}
+
+/* Every 61st dispatch: the event source, the timers, and one from the shared queue, or one that others have kept waiting. */
 static wf_coro *take_turn(wf_worker *self)
 {
     self->tick = 0;
@@ -249,7 +267,8 @@ static wf_coro *take_turn(wf_worker *self)
         wf_count(&self->events, (uint64_t)events);
     }
     run_timers(self);
-    return take_shared(self);
+    wf_coro *coro = take_shared(self);
+    return coro != NULL ? coro : take_begun(self);
 }
 
 /* It is the run queue's turn: bring some of it, if there is room. */
@@ -349,6 +368,8 @@ static inline wf_coro *next_of(wf_worker *self)
         take_arrivals(self);
     if (coro == NULL)
         coro = take_local(self);
+    if (coro == NULL)
+        coro = take_shared(self);
     if (coro != NULL)
         share(self);
     return coro;

@@ -85,19 +85,26 @@ WF_INLINE wf_coro *wf_ready_take(wf_worker *self)
     return coro;
 }
 
-/* This coroutine, if it is new and waits in the own queue: somebody joins it. So a tree of coroutines that join their children is
- * run depth first, each child on the warm stack of the last, and not in its whole breadth at once. After 1 ms others have their turn
- * (run_timers in sched/queue.c). */
+/* This coroutine, if it is new and was put into the own queue lately: somebody joins it. So a tree of coroutines that join their
+ * children is run depth first, each child on the warm stack of the last, and not in its whole breadth at once. When something else is
+ * to be looked at first it is made the next one. Others have their turn after 10 ms (run_timers in sched/queue.c). */
 WF_INLINE wf_coro *wf_ready_take_new(wf_worker *self, wf_coro *target)
 {
     /* relaxed: a hint; if it is in our queue, it is new indeed. */
-    if (wf_state_phase(wf_load_relaxed(&target->state)) != WF_PHASE_NEW || wf_ready_is_eventful(self))
+    if (wf_state_phase(wf_load_relaxed(&target->state)) != WF_PHASE_NEW)
         return NULL;
     wf_localq_enter(&self->local);
     bool found = wf_localq_take_out(&self->local, target);
     wf_localq_leave(&self->local);
-    self->tick += found;
-    return found ? target : NULL;
+    if (!found)
+        return NULL;
+    if (wf_unlikely(wf_ready_is_eventful(self))) {
+        self->lifo_runs = 0;
+        wf_ready_push_next(self, target);
+        return NULL;
+    }
+    self->tick++;
+    return target;
 }
 
 /* Queue a READY coroutine where it belongs; the common case of wf_queue_put(self, coro, true). */

@@ -105,6 +105,7 @@ WF_SWITCHES_STACKS void switch_stacks(wf_worker *self, wf_coro *from, wf_coro *t
 /* Take it from a queue: from here on it is RUNNING on this worker. */
 WF_INLINE void dispatch(wf_worker *self, wf_coro *coro)
 {
+    self->began = coro->sp == NULL && self->lifo_runs == 0 ? coro : NULL; /* in its turn: not from the LIFO slot */
     wf_state_dispatch(coro);
     wf_store_relaxed(&coro->worker, self->index); /* relaxed: a hint for others */
     wf_count(&self->dispatches, 1);
@@ -125,13 +126,11 @@ WF_INLINE void fpenv_in(wf_coro *coro)
         wf_fpenv_load(coro->extra->fpenv);
 }
 
-/* Hand the worker over to `next`, or to its own stack. Returns when coro is dispatched again. */
+/* Hand the worker over to `next`, which has been dispatched, or to its own stack. Returns when coro is dispatched again. */
 WF_INLINE void leave_for(wf_worker *self, wf_coro *coro, wf_coro *next, enum wf_leave leave)
 {
     self->left = coro;
     self->leave = leave;
-    if (next != NULL)
-        dispatch(self, next);
     fpenv_out(coro);
     switch_stacks(self, coro, next);
     fpenv_in(coro);
@@ -151,25 +150,33 @@ void wf_leave_to_yield(wf_coro *coro)
     wf_worker *self = wf_worker_self();
     wf_forks_leave(self, coro);
     wf_coro *next = next_with_stack(self);
-    if (next == NULL)
+    if (next == NULL) {
         wf_count(&self->dispatches, 1); /* nobody else to run: it is next itself, and not stuck */
-    else
-        leave_for(self, coro, next, WF_LEAVE_YIELD);
+        return;
+    }
+    dispatch(self, next);
+    leave_for(self, coro, next, WF_LEAVE_YIELD);
+}
+
+/* As next_with_stack, with something held: nothing but pops. It joins `target`, or NULL. */
+WF_INLINE wf_coro *next_held(wf_worker *self, wf_coro *target)
+{
+    wf_coro *next = target != NULL ? wf_ready_take_new(self, target) : NULL;
+    if (next == NULL)
+        next = wf_ready_take(self);
+    return wf_likely(next != NULL && next->stack != NULL) ? next : wf_queue_next_locked(self, next);
 }
 
 void wf_leave_to_wait(wf_coro *coro, unsigned bits, wf_held held)
 {
     wf_worker *self = wf_worker_self();
-    wf_coro *next;
     wf_forks_leave(self, coro);
-    if (held == 0) {
-        next = next_with_stack(self);
-    } else {
-        next = held & WF_HELD_JOINERS ? wf_ready_take_new(self, wf_held_target(held)) : NULL;
-        if (next == NULL)
-            next = wf_ready_take(self);
-        if (next == NULL || next->stack == NULL)
-            next = wf_queue_next_locked(self, next);
+    wf_coro *target = held & WF_HELD_JOINERS ? wf_held_target(held) : NULL;
+    wf_coro *next = held != 0 ? next_held(self, target) : next_with_stack(self);
+    if (next != NULL) {
+        dispatch(self, next);
+        if (next == target)
+            self->began = NULL; /* not in its turn */
     }
     wf_store_relaxed(&coro->wait_since_ms, wf_load_relaxed(&self->now_ms)); /* relaxed, both: for weft_dump */
     self->leave_bits = bits;

@@ -44,6 +44,7 @@ typedef struct wf_worker {
     void *sp;                   /* the worker's own context while a coroutine runs */
     enum wf_leave leave;        /* the commit step that is due, for `left` */
     wf_coro *left;
+    wf_coro *began;        /* the running coroutine, if it began with this dispatch, and in its turn; else NULL */
     unsigned leave_bits;  /* KILLABLE, TIMED for WF_LEAVE_WAIT */
     wf_held leave_held;    /* let go after the commit; 0: nothing */
     uint32_t tick;        /* dispatches since the last turn of the shared queue and the event source */
