@@ -239,7 +239,7 @@ PEERS = (
     Peer(
         "java",
         shares={"yield": 5, "spawn_join": 5, "spawn_batch": 2, "pingpong": 5, "ring": 5, "chan_mpmc": 2, "mutex": 2}
-        | {"idle_memory": 4},
+        | {"idle_memory": 2},
         workloads=(
             *("yield spawn_join spawn_batch fork_fib spawn_fib skynet pingpong ring chan_mpmc mutex timers".split()),
             *("idle_memory wake foreign_spawn echo stall_echo file_read crawl".split()),
@@ -320,7 +320,10 @@ def install(system, packages):
         return False
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     print("installing " + " ".join(packages), file=sys.stderr)
-    return run_quietly(system.command("apt-get", "update", "-q")) and run_quietly(system.command(*command))
+    good = run_quietly(system.command("apt-get", "update", "-q")) and run_quietly(system.command(*command))
+    if not system.is_here():
+        run_quietly(system.command("apt-get", "clean"))
+    return good
 
 
 def make_trixie():

@@ -16,7 +16,7 @@ NGINX = "/usr/sbin/nginx"
 # What a request is answered with. bulk: a file, from the page cache by sendfile.
 ANSWERS = {
     "http": 'return 200 "Hello, World!";',
-    "bulk": "root {folder}; rewrite ^ /bulk break; sendfile on; sendfile_max_chunk 2m; tcp_nopush on;",
+    "bulk": "root {folder}; rewrite ^ /bulk break; sendfile on; sendfile_max_chunk 0;",
 }
 
 CONFIGURATION = """
