@@ -58,9 +58,12 @@
 
 #define wf_fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 
+/* For the compiler alone: it moves no access across. */
+#define wf_fence_compiler() atomic_signal_fence(memory_order_seq_cst)
+
 /* A full fence between a successful read-modify-write before it and what comes after. On x86-64 the former is one itself. */
 #if defined(__x86_64__)
-#define wf_fence_after_rmw() atomic_signal_fence(memory_order_seq_cst)
+#define wf_fence_after_rmw() wf_fence_compiler()
 #else
 #define wf_fence_after_rmw() wf_fence_seq_cst()
 #endif

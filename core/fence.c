@@ -23,15 +23,16 @@ void wf_fence_init(void)
 
 static _Noreturn void refused(void)
 {
-    static const char message[] = "weft: membarrier(2) worked at the start and is refused now, and without it threads would "
-                                  "race: install filters of system calls before weft_start\n";
+    static const char message[] =
+        "weft: membarrier(2) worked at the start and is refused now, and without it threads would "
+        "race: install filters of system calls before weft_start\n";
     wf_write_all(2, message, sizeof(message) - 1);
     abort();
 }
 
 void wf_fence_heavy(void)
 {
-    wf_fence_seq_cst();
+    wf_fence_seq_cst(); /* ORDER(fence): pairs with wf_fence_light, where the kernel does not help. */
     /* Whatever the flag says: it may have been set a moment ago, and somebody else have seen it. */
     long error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     if (error == -EPERM) { /* not registered: before the first start, or in the child of a fork */

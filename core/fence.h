@@ -31,9 +31,9 @@ WF_INLINE void wf_fence_light(void)
 {
     /* relaxed: who misses that it has been set makes a real fence, which is light enough, too */
     if (wf_likely(wf_load_relaxed(&wf_fence_is_asymmetric)))
-        atomic_signal_fence(memory_order_seq_cst);
+        wf_fence_compiler();
     else
-        wf_fence_seq_cst();
+        wf_fence_seq_cst(); /* ORDER(fence): pairs with wf_fence_heavy, when that is no more than a fence. */
 }
 
 #endif

@@ -2,9 +2,9 @@
 #ifndef WF_CORE_FIBER_NONE_H
 #define WF_CORE_FIBER_NONE_H
 
+#include "core/compiler.h"
 #include <stdbool.h>
 #include <stddef.h>
-#include "core/compiler.h"
 
 #define WF_SWITCHES_STACKS WF_INLINE
 #define WF_NOT_INSTRUMENTED

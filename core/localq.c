@@ -31,8 +31,8 @@ void wf_localq_wait(wf_localq *q)
             else
                 wf_spin_pause();
         }
-        wf_store_relaxed(&q->busy, 1); /* relaxed: the fence orders it */
-        wf_fence_light();              /* ORDER(localq-rob): as wf_localq_enter */
+        wf_store_relaxed(&q->busy, 1);     /* relaxed: the fence orders it */
+        wf_fence_light();                  /* ORDER(localq-rob): as wf_localq_enter */
     } while (wf_load_acquire(&q->robbed)); /* ORDER(localq-robbed): as above */
 }
 

@@ -96,7 +96,8 @@ static inline bool wf_localq_take_old(wf_localq *q, uint32_t i)
 {
     uint32_t head = wf_load_relaxed(&q->head); /* relaxed: only those inside write it */
     for (; i > 0; i--)
-        wf_plain_write(&q->items[(head + i) % WF_LOCALQ_SIZE], wf_plain_read(&q->items[(head + i - 1) % WF_LOCALQ_SIZE]));
+        wf_plain_write(&q->items[(head + i) % WF_LOCALQ_SIZE],
+                       wf_plain_read(&q->items[(head + i - 1) % WF_LOCALQ_SIZE]));
     return wf_localq_pop(q) != NULL;
 }
 

@@ -61,7 +61,7 @@ typedef struct wf_stack_cache {
     wf_stack *free[WF_STACK_CLASSES];
     uint32_t count[WF_STACK_CLASSES];
     uint32_t limit[WF_STACK_CLASSES]; /* of count; 0 until the first one was freed */
-    bool known; /* on the list of all caches */
+    bool known;                       /* on the list of all caches */
     /* owner writes, anybody reads: */
     _Atomic(int64_t) live; /* handed out by this cache less those taken back; negative when others' stacks end here */
     /* lock of the list of caches: */

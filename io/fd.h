@@ -35,8 +35,8 @@
 #define WF_IO_FD_H
 
 #include "core/atomics.h"
-#include "core/list.h"
 #include "core/biased.h"
+#include "core/list.h"
 #include "sched/coro.h"
 
 typedef struct wf_fd {

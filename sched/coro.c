@@ -16,7 +16,8 @@
 #include "sched/state.h"
 #include "sched/worker.h"
 
-#define USED_UP (UINT64_MAX >> WF_LIFE_HANDLE_BITS) /* the generation of a block that is not used any more: no id may recur */
+#define USED_UP \
+    (UINT64_MAX >> WF_LIFE_HANDLE_BITS) /* the generation of a block that is not used any more: no id may recur */
 
 #define SPACE_MAX (UINT64_C(8) << 30)  /* 44 million blocks; within the 16 GiB that 28 bits of 64 bytes can name */
 #define SPACE_MIN (UINT64_C(64) << 20) /* where address space is limited (RLIMIT_AS): 349 thousand */
@@ -97,8 +98,8 @@ static void pool_put(wf_coro **list, uint32_t count)
 
 void wf_coro_init(wf_coro *coro, unsigned refs)
 {
-    uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT; /* relaxed: nobody else has it */
-    uint64_t generation = wf_load_relaxed(&coro->life) >> WF_LIFE_HANDLE_BITS;        /* relaxed: as above */
+    uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT;  /* relaxed: nobody else has it */
+    uint64_t generation = wf_load_relaxed(&coro->life) >> WF_LIFE_HANDLE_BITS; /* relaxed: as above */
     coro->sp = NULL;
     coro->link = NULL;
     coro->stack = NULL;
@@ -168,8 +169,9 @@ void wf_coro_recycle(wf_worker *worker, wf_coro *coro)
     /* relaxed, both: nobody waits for it any more, and late wakers compare the ticket. */
     uint64_t ticket = wf_load_relaxed(&coro->state) >> WF_STATE_TICKET_SHIFT;
     wf_store_relaxed(&coro->state, wf_state_make(ticket + 1, WF_PHASE_FREE));
-    if (wf_unlikely(wf_life_generation(wf_load_relaxed(&coro->life)) == USED_UP)) /* relaxed: nobody else changes it now */
-        return; /* a loop that spawns and joins needs some hours for that: 192 bytes are lost */
+    if (wf_unlikely(wf_life_generation(wf_load_relaxed(&coro->life)) ==
+                    USED_UP)) /* relaxed: nobody else changes it now */
+        return;               /* a loop that spawns and joins needs some hours for that: 192 bytes are lost */
     if (worker == NULL) {
         coro->link = NULL;
         pool_put(&coro, 1);

@@ -120,13 +120,13 @@ typedef struct wf_coro_extra {
 
 /* ---- blocks and handles (coro.c) ---- */
 
-int wf_coro_space_init(void);                   /* reserve the address range; once per process. -ENOMEM */
+int wf_coro_space_init(void);                    /* reserve the address range; once per process. -ENOMEM */
 void wf_coro_init(wf_coro *coro, unsigned refs); /* everything but the ticket and the generation starts from zero */
 wf_coro *wf_coro_new(struct wf_worker *worker, unsigned refs); /* phase NEW, one hold (its own); worker may be NULL */
-void wf_coro_cache_flush(struct wf_worker *worker);         /* a worker ends: its free blocks go to the pool */
-void wf_coro_free(struct wf_worker *worker, wf_coro *coro); /* bump the generation and recycle */
+void wf_coro_cache_flush(struct wf_worker *worker);            /* a worker ends: its free blocks go to the pool */
+void wf_coro_free(struct wf_worker *worker, wf_coro *coro);    /* bump the generation and recycle */
 void wf_coro_recycle(struct wf_worker *worker, wf_coro *coro); /* its handles are stale already */
-wf_coro_extra *wf_coro_extra_get(wf_coro *coro);            /* allocate on first use; NULL: no memory */
+wf_coro_extra *wf_coro_extra_get(wf_coro *coro);               /* allocate on first use; NULL: no memory */
 
 weft_t *wf_coro_handle(const wf_coro *coro);
 

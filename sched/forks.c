@@ -204,7 +204,7 @@ static void adopt(wf_worker *self, wf_coro *child, weft_task *task)
 {
     wf_runtime_count_spawned(self, 1);
     child->fn = task->fn;
-    wf_store_relaxed(&child->arg, task); /* relaxed: the queue publishes it */
+    wf_store_relaxed(&child->arg, task);                 /* relaxed: the queue publishes it */
     child->spawn_site = (char *)(uintptr_t)task->fn + 1; /* taken for a return address: it names fn */
     uintptr_t seed = wf_task_name_child(task, (uintptr_t)wf_coro_handle(child));
     child->stack_class = (uint8_t)(seed >> WF_TASK_SEED_CLASS_SHIFT);

@@ -69,7 +69,8 @@ enum wf_life_taken {
 /* By the coroutine itself, or whoever retires it: did it give up its own hold with the last reference? */
 WF_INLINE bool wf_life_is_gone(wf_coro *coro)
 {
-    return (wf_load_relaxed(&coro->life) & WF_LIFE_LOW) == 0; /* relaxed: we wrote it; or we still hold it, so it is not zero */
+    return (wf_load_relaxed(&coro->life) & WF_LIFE_LOW) ==
+           0; /* relaxed: we wrote it; or we still hold it, so it is not zero */
 }
 
 /* By the coroutine itself, as it ends: take the reference of a joiner. */

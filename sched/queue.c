@@ -286,7 +286,8 @@ static void refill(wf_worker *self)
 static inline wf_coro *take_local(wf_worker *self)
 {
     wf_localq *q = &self->local;
-    bool lifo = self->lifo_runs < WF_READY_LIFO_RUNS && wf_load_relaxed(&q->slot) != NULL; /* relaxed: looked at again */
+    bool lifo =
+        self->lifo_runs < WF_READY_LIFO_RUNS && wf_load_relaxed(&q->slot) != NULL; /* relaxed: looked at again */
     if (self->pinned_head != NULL && !lifo && ((self->tick & 1) || wf_localq_is_empty(q))) {
         self->lifo_runs = 0;
         return take_pinned(self);
@@ -404,7 +405,8 @@ wf_coro *wf_queue_next_locked(wf_worker *self, wf_coro *taken)
 {
     if (taken == NULL) {
         uint32_t counts = who_wants();
-        if (self->tick + 1 >= WF_READY_TURN || has_arrivals(self) || (is_help_asleep(counts) && count_runnable(self) > 1))
+        if (self->tick + 1 >= WF_READY_TURN || has_arrivals(self) ||
+            (is_help_asleep(counts) && count_runnable(self) > 1))
             return NULL;
         self->tick++;
         taken = take_local(self);

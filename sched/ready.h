@@ -27,7 +27,8 @@ WF_INLINE wf_coro *wf_self_fast(void)
 }
 
 enum {
-    WF_READY_TURN = 61,     /* prime, so that it does not fall into step with loops of the program; as Go and Tokio found good */
+    WF_READY_TURN =
+        61, /* prime, so that it does not fall into step with loops of the program; as Go and Tokio found good */
     WF_READY_LIFO_RUNS = 3, /* times in a row that the LIFO slot goes first */
 };
 

@@ -43,7 +43,7 @@ WF_INLINE wf_coro *wf_waiters_claim_first(wf_list *line)
 /* Wait in `line`, at its end. `lock` is held on entry and not on return. The waker's value, or -ETIMEDOUT or
  * -ECANCELED, and then self is off the line. */
 WF_INLINE int wf_wait_in_line(wf_coro *self, wf_list *line, enum wf_wait_kind kind, void *object, int64_t deadline,
-                                  wf_biased *lock)
+                              wf_biased *lock)
 {
     wf_list_push_back(line, &self->wait_node);
     int result = wf_wait_locked(self, kind, object, deadline, lock);

@@ -44,9 +44,9 @@ typedef struct wf_worker {
     void *sp;                   /* the worker's own context while a coroutine runs */
     enum wf_leave leave;        /* the commit step that is due, for `left` */
     wf_coro *left;
-    wf_coro *began;        /* the running coroutine, if it began with this dispatch, and in its turn; else NULL */
+    wf_coro *began;       /* the running coroutine, if it began with this dispatch, and in its turn; else NULL */
     unsigned leave_bits;  /* KILLABLE, TIMED for WF_LEAVE_WAIT */
-    wf_held leave_held;    /* let go after the commit; 0: nothing */
+    wf_held leave_held;   /* let go after the commit; 0: nothing */
     uint32_t tick;        /* dispatches since the last turn of the shared queue and the event source */
     uint32_t lifo_runs;   /* times in a row that the LIFO slot was taken */
     int64_t others_at;    /* when the LIFO slot was last passed over for the one that had waited longest */
@@ -62,12 +62,12 @@ typedef struct wf_worker {
     const void *stack_base;
     size_t stack_size;
     wf_fault_stack fault_stack;
-    uint32_t spin_ns; /* how long it spins at present before it parks */
+    uint32_t spin_ns;            /* how long it spins at present before it parks */
     uint32_t suspicions;         /* looks at suspects since it last found anything (sched/queue.c) */
     struct wf_worker *suspect;   /* keeps work for itself; NULL: nobody does */
     uint64_t suspect_dispatches; /* its dispatches when it came under suspicion */
     int64_t suspect_until;       /* stuck if it has not dispatched by then */
-    void *source;     /* of the driver */
+    void *source;                /* of the driver */
     uint16_t index;
     int cpu;           /* to be pinned to, -1: not pinned */
     int enter_error;   /* what its thread met when it entered */
@@ -158,7 +158,6 @@ void wf_local_fork_lock(void);
 void wf_local_fork_unlock(void);
 void wf_thread_fork_lock(void);
 void wf_thread_fork_unlock(void);
-
 
 /* A worker as core/biased.h names it. */
 WF_INLINE uint16_t wf_worker_id(const wf_worker *worker)
