@@ -5,13 +5,17 @@
  * first, and then, if there is a favourite, take that away and wait until it is outside.
  *
  *   enter   (the favourite)   inside := 1;  light fence;  favourite still me? in.  Else inside := 0, and as the others
- *   take    (the others)      word: 0 → 1;  favourite? favourite := 0;  heavy fence;  wait until inside is 0
+ *   take    (the others)      word: 0 → 1;  favourite? mark it REVOKED;  heavy fence;  wait until inside is 0
  *   leave                     inside := 0, or word := 0, by the way one came in
  *
  * Why it excludes: with the lock's word held nobody else revokes or grants. The favourite writes `inside` and reads `favourite`, a
  * revoker writes `favourite` and reads `inside`; the fences between (core/fence.h) let one of the two see the other: the
  * favourite turns away, or the revoker waits. Only who holds the word changes the favourite, and nobody makes another than itself
  * that, so its earlier sections are the new favourite's own.
+ *
+ * Why `inside` has one writer at a time: a favourite that is revoked between its two looks goes on to write it, as late as the
+ * kernel likes that has taken its CPU away. So its name stays, REVOKED, and nobody else becomes the favourite, until it has
+ * come by the others' way: then it is not on its own any more.
  *
  * Who becomes the favourite: a worker that took the word `bias_after` times in a row. Revoking costs about 10 µs, an entry saves
  * about 5 ns (a compare-and-swap and an exchange), so a bias pays after some 2000 entries; granting it after 2048 in a row costs
@@ -35,6 +39,7 @@
 enum {
     WF_BIAS_NOBODY = 0,
     WF_BIAS_PLAIN_THREAD = 0xffff, /* who takes it is no worker; workers are index + 1 */
+    WF_BIAS_REVOKED = 0x8000,      /* with the name of the last favourite, which may be about to turn away */
     WF_BIAS_LEVELS = 4,
 };
 

@@ -5,7 +5,7 @@
  * head by compare-and-swap, the owner included.
  *
  *   push   owner: there is room (head read with acquire) -> write the slot, then publish with tail (release)
- *   pop    owner: CAS head -> head + 1; the item was read before
+ *   pop    owner: copy the first n; CAS head -> head + n. One or many for the price of one
  *   steal  thief: read head, then tail, both with acquire; copy half of what lies between; CAS head -> head + n. When it
  *          fails, somebody took some of them and the copies are thrown away
  *
@@ -44,21 +44,7 @@ WF_INLINE bool wf_runq_push(wf_runq *q, void *item)
     return true;
 }
 
-/* Owner only. NULL: empty. */
-WF_INLINE void *wf_runq_pop(wf_runq *q)
-{
-    uint64_t tail = wf_load_relaxed(&q->tail); /* relaxed: only the owner writes it */
-    uint64_t head = wf_load_relaxed(&q->head); /* relaxed: the CAS below decides */
-    while (head != tail) {
-        void *item = wf_load_relaxed(&q->items[head % WF_RUNQ_SIZE]); /* relaxed: the owner wrote it itself */
-        /* ORDER(runq-head): pairs with wf_runq_push. */
-        if (wf_cas_acq_rel(&q->head, &head, head + 1))
-            return item;
-    }
-    return NULL;
-}
-
-/* Owner only: take up to `most` at once, for the price of one. Returns how many. */
+/* Owner only: take up to `most`, the oldest first. Returns how many. */
 static inline uint32_t wf_runq_pop_many(wf_runq *q, void **taken, uint32_t most)
 {
     uint64_t tail = wf_load_relaxed(&q->tail); /* relaxed: only the owner writes it */

@@ -22,7 +22,21 @@
 enum { STACK_BYTES = 64 * 1024, DECISIONS = 1 << 16, STEPS = 4000 };
 
 /* What a thread does next. */
-enum pending { START, READ, WRITE, FENCE, FUTEX_WAIT, FUTEX_WAKE, ASLEEP, SEMAPHORE, LOCK, PAUSED, FREE };
+enum pending {
+    START,
+    READ,
+    WRITE,
+    FENCE,
+    LIGHT_FENCE,
+    HEAVY_FENCE,
+    FUTEX_WAIT,
+    FUTEX_WAKE,
+    ASLEEP,
+    SEMAPHORE,
+    LOCK,
+    PAUSED,
+    FREE
+};
 
 struct pending_op {
     enum pending what;
@@ -129,15 +143,28 @@ static bool fences(const struct pending_op *op)
     return op->what == FENCE || op->what == FUTEX_WAIT || op->what == FUTEX_WAKE;
 }
 
+static bool is_asymmetric(const struct pending_op *op)
+{
+    return op->what == LIGHT_FENCE || op->what == HEAVY_FENCE;
+}
+
 /* Whether the order of two operations of different threads matters. seq_cst operations on two locations commute: what
  * they leave behind is kept per location; only a fence looks at all of them. */
 static bool depends(const struct pending_op *a, const struct pending_op *b)
 {
     if ((fences(a) && b->seq_cst) || (fences(b) && a->seq_cst) || a->what == FREE || b->what == FREE)
         return true;
+    if (a->what == HEAVY_FENCE || b->what == HEAVY_FENCE) /* with the two sorts of asymmetric fences only */
+        return is_asymmetric(a) && is_asymmetric(b);
     if (a->location < 0 || a->location != b->location)
         return false;
     return a->what != READ || b->what != READ;
+}
+
+/* Since it paused. */
+static bool others_have_written(const struct model_thread *thread)
+{
+    return run.writes - thread->writes > thread->paused_at;
 }
 
 static bool can_run(const struct model_thread *thread)
@@ -152,7 +179,7 @@ static bool can_run(const struct model_thread *thread)
     case ASLEEP:
         return thread->woken;
     case PAUSED:
-        return thread->newest || (!run.scenario->patient_spins && run.writes - thread->writes > thread->paused_at);
+        return thread->newest || (!run.scenario->patient_spins && others_have_written(thread));
     default:
         return true;
     }
@@ -172,7 +199,8 @@ static unsigned let_spinners_see(void)
 {
     for (int t = 0; t < run.thread_count; t++) {
         struct model_thread *thread = &run.threads[t];
-        if (!thread->done && thread->next.what == PAUSED && !thread->was_newest)
+        bool in_vain = thread->was_newest && !others_have_written(thread);
+        if (!thread->done && thread->next.what == PAUSED && !in_vain)
             thread->newest = true;
     }
     return runnable();
@@ -410,6 +438,33 @@ void mc_fence(struct mc_site *site)
     announce(FENCE, -1, true);
     mc_memory_fence(run.current);
     trace(site, "", 0, "");
+    mc_memory_tick(run.current);
+}
+
+void mc_light_fence(struct mc_site *site)
+{
+    know(site);
+    if (site->dropped)
+        return;
+    announce(LIGHT_FENCE, -1, false);
+    mc_memory_light_fence(run.current);
+    trace(site, "", 0, "");
+    mc_memory_tick(run.current);
+}
+
+/* Not one step: the threads are interrupted one after the other, and run on in between. */
+void mc_heavy_fence(struct mc_site *site)
+{
+    know(site);
+    if (site->dropped)
+        return;
+    announce(HEAVY_FENCE, -1, false);
+    mc_memory_heavy_begin(run.current);
+    trace(site, "", 0, "begins");
+    mc_memory_tick(run.current);
+    announce(HEAVY_FENCE, -1, false);
+    mc_memory_heavy_end(run.current);
+    trace(site, "", 0, "ends");
     mc_memory_tick(run.current);
 }
 

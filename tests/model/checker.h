@@ -111,6 +111,8 @@ void mc_store(struct mc_site *site, volatile void *address, size_t size, uint64_
 uint64_t mc_rmw(struct mc_site *site, volatile void *address, size_t size, enum mc_rmw what, uint64_t value);
 bool mc_cas(struct mc_site *site, volatile void *address, size_t size, void *expected, uint64_t desired);
 void mc_fence(struct mc_site *site);
+void mc_light_fence(struct mc_site *site);
+void mc_heavy_fence(struct mc_site *site);
 void mc_plain(struct mc_site *site, const volatile void *address, bool write);
 void mc_pause(struct mc_site *site);
 

@@ -33,6 +33,12 @@ typedef struct thread_views {
     view now;
     view on_fence; /* what an acquire fence would add: published by the stores read relaxed */
     view at_fence; /* what a relaxed store publishes: the view at the last fence */
+
+    /* Asymmetric fences, as `seen` above: */
+    int16_t at_light[MC_LOCATIONS]; /* at its last light fence: what an interrupt finds done */
+    int16_t demanded[MC_LOCATIONS]; /* by the heavy fences that have interrupted it: for its next light fence */
+    int16_t at_heavy[MC_LOCATIONS]; /* when its own heavy fence began */
+    unsigned to_interrupt;          /* threads that this heavy fence has not interrupted yet */
 } thread_views;
 
 typedef struct plain {
@@ -97,6 +103,7 @@ void mc_memory_start(int thread)
     mc_memory_tick(MC_CONTROLLER);
     join(&threads[thread].now, &threads[MC_CONTROLLER].now);
     threads[thread].on_fence = threads[thread].at_fence = threads[thread].now;
+    memcpy(threads[thread].at_light, threads[thread].now.seen, sizeof threads[thread].at_light);
     mc_memory_tick(thread); /* what it does now is not yet published by a relaxed store */
     mc_memory_tick(MC_CONTROLLER);
 }
@@ -311,6 +318,53 @@ void mc_memory_fence(int thread)
     join_times(fences.seen, views->now.seen, MC_LOCATIONS);
     join_times(fences.wrote, views->now.wrote, MC_LOCATIONS);
     views->at_fence = views->now;
+}
+
+/* ---- asymmetric fences: a light one is only a mark in its thread's program; what orders is the interrupt that a heavy one
+ * sends to every thread, and that hits at some moment while it lasts ---- */
+
+/* It hits between two light fences. What was done before the first of them is seen by whoever sent it; what that one saw when
+ * its heavy fence began is seen after the second. What lies between, the compiler may have moved. */
+static void interrupt(int heavy, int thread)
+{
+    thread_views *by = &threads[heavy], *hit = &threads[thread];
+    join_times(by->now.seen, hit->at_light, MC_LOCATIONS);
+    join_times(hit->demanded, by->at_heavy, MC_LOCATIONS);
+    by->to_interrupt &= ~(1U << thread);
+}
+
+void mc_memory_light_fence(int thread)
+{
+    for (int heavy = 0; heavy < MC_THREADS; heavy++)
+        if ((threads[heavy].to_interrupt >> thread & 1) && mc_pick(2) == 1)
+            interrupt(heavy, thread);
+    thread_views *views = &threads[thread];
+    join_times(views->now.seen, views->demanded, MC_LOCATIONS);
+    memcpy(views->at_light, views->now.seen, sizeof views->at_light);
+}
+
+/* To its own thread either end of a heavy fence is an ordinary one; to others it is a light one, besides what it sends. */
+static void heavy_edge(int thread)
+{
+    thread_views *views = &threads[thread];
+    join(&views->now, &views->on_fence);
+    mc_memory_light_fence(thread);
+    views->at_fence = views->now;
+}
+
+void mc_memory_heavy_begin(int thread)
+{
+    heavy_edge(thread);
+    memcpy(threads[thread].at_heavy, threads[thread].now.seen, sizeof threads[thread].at_heavy);
+    threads[thread].to_interrupt = ((1U << MC_THREADS) - 1) & ~(1U << thread);
+}
+
+void mc_memory_heavy_end(int thread)
+{
+    for (int other = 0; other < MC_THREADS; other++)
+        if (threads[thread].to_interrupt >> other & 1)
+            interrupt(thread, other);
+    heavy_edge(thread);
 }
 
 static plain *find_plain(const volatile void *address)

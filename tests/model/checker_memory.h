@@ -29,6 +29,9 @@ uint64_t mc_memory_rmw(int thread, int location, enum mc_rmw what, uint64_t valu
 bool mc_memory_cas(int thread, int location, uint64_t *expected, uint64_t desired, enum mc_order order,
                    enum mc_order failure, bool newest, bool *stale);
 void mc_memory_fence(int thread);
+void mc_memory_light_fence(int thread);
+void mc_memory_heavy_begin(int thread); /* two steps: others may run between */
+void mc_memory_heavy_end(int thread);
 
 /* NULL, or what it races with. */
 const char *mc_memory_plain(int thread, const volatile void *address, bool write);

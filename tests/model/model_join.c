@@ -8,17 +8,35 @@
 
 #include "sched/join.c"
 
-static int value;                                      /* the result of all that end */
+enum { REFS = 2 }; /* of each coroutine */
+
+static int results[3];                                 /* of each that ends: what its result points to */
 static any_node nodes[2] __attribute__((aligned(16))); /* of the one that waits for any */
 static int told;                                       /* coroutines that were told of a circle */
+static int joined_times[3];                            /* of each: joins that got its result */
 static mc_semaphore released;                          /* nobody holds the block of coroutine 2 any more */
+
+struct wf_coro_space wf_coro_space;
+
+static weft_t *handle_of(int index)
+{
+    uint64_t offset = (uint64_t)index * sizeof(wf_coro) / WF_LIFE_UNIT;
+    return (weft_t *)(uintptr_t)(UINT64_C(1) << WF_LIFE_HANDLE_BITS | offset);
+}
 
 static void setup(void)
 {
     setup_coroutines(3);
     memset(nodes, 0, sizeof nodes);
+    memset(results, 0, sizeof results);
+    memset(joined_times, 0, sizeof joined_times);
     told = 0;
     released = (mc_semaphore){0};
+    wf_coro_space.base = (char *)coros;
+    wf_coro_space.extent = sizeof coros;
+    mc_quiet(&wf_coro_space.extent, sizeof wf_coro_space.extent);
+    for (int i = 0; i < 3; i++)
+        coros[i].life = UINT64_C(1) << WF_LIFE_HANDLE_BITS | WF_LIFE_HOLD | REFS;
 }
 
 static void setup_killed(void)
@@ -53,7 +71,8 @@ static void setup_circle(void)
 static void end(void)
 {
     wf_coro *self = wf_self();
-    wf_plain_write(&self->arg, &value);
+    wf_plain_write(&results[index_of(self)], 1);
+    wf_store_relaxed(&self->arg, &results[index_of(self)]); /* relaxed: as in wf_coro_run */
     wf_join_publish(self);
 }
 
@@ -62,10 +81,14 @@ static void end(void)
 static int join_one(int target, int64_t deadline)
 {
     wf_coro *self = wf_self();
-    int ended = wait_for(self, &coros[target], deadline);
+    void *result = NULL;
+    int ended = join(handle_of(target), &result, deadline);
     mc_check(!wf_list_is_linked(&self->wait_node));
-    if (ended == 0)
-        mc_check(wf_plain_read(&coros[target].arg) == &value);
+    if (ended == 0) {
+        mc_check(result == &results[target]);
+        mc_check(wf_plain_read(&results[target]) == 1);
+        joined_times[target]++;
+    }
     return ended;
 }
 
@@ -114,7 +137,7 @@ static int wait_for_any(int64_t deadline)
         wf_plain_write(&nodes[i].node.next, NULL);
     }
     if (index >= 0)
-        mc_check(wf_plain_read(&targets[index]->arg) == &value);
+        mc_check(wf_plain_read(&results[index + 1]) == 1);
     return index;
 }
 
@@ -151,7 +174,7 @@ static void expire_it(void)
 
 static void join_and_end(int target)
 {
-    int ended = wait_for(wf_self(), &coros[target], WEFT_NEVER);
+    int ended = join_one(target, WEFT_NEVER);
     mc_check(ended == 0 || ended == -EDEADLK);
     told += ended == -EDEADLK;
     end();
@@ -171,7 +194,7 @@ static void join_first_and_end(void)
 static void join_next_and_read_and_end(void)
 {
     wf_coro *self = wf_self();
-    mc_check(wait_for(self, &coros[2], WEFT_NEVER) == 0);
+    mc_check(join_one(2, WEFT_NEVER) == 0);
     wf_store_relaxed(&self->wait_object, (void *)(uintptr_t)5); /* relaxed: as in sleep_on */
     end();
 }
@@ -182,7 +205,9 @@ static void look_for_circle(void)
     wf_coro *self = wf_self();
     wf_coro *target = &coros[(mc_self() + 1) % 3];
     wf_store_release(&self->wait_object, joined(target)); /* ORDER(join-object): as in wait_for. */
+    mc_check(wf_joiners_lock(target));
     told += closes_circle(self, target);
+    wf_joiners_unlock(target, 0);
 }
 
 /* The middle of a story: 1 had joined 2, which has ended; it goes on and lets go of the block, which becomes another coroutine
@@ -197,7 +222,9 @@ static void look_for_circle_and_end(void)
 {
     wf_coro *self = wf_self();
     wf_store_release(&self->wait_object, joined(&coros[1])); /* ORDER(join-object): as in wait_for. */
+    mc_check(wf_joiners_lock(&coros[1]));
     mc_check(!closes_circle(self, &coros[1]));
+    wf_joiners_unlock(&coros[1], 0);
     wf_store_relaxed(&self->wait_object, NULL); /* relaxed: as in wait_for */
     end();
 }
@@ -214,12 +241,70 @@ static void be_another(void)
     join_and_end(0);
 }
 
+/* ---- a block that becomes another coroutine's ---- */
+
+/* One reference, and two that join by it. Who comes too late meets the next coroutine in the block, and leaves it alone. */
+static void setup_double(void)
+{
+    setup_firm();
+    coros[1].life = UINT64_C(1) << WF_LIFE_HANDLE_BITS | WF_LIFE_HOLD | 1;
+}
+
+/* As wf_coro_init. */
+static void be_born_again(wf_coro *self)
+{
+    wf_store_relaxed(&self->state, wf_state_make(9, WF_PHASE_RUNNING)); /* relaxed: as there */
+    wf_store_release(&self->joiners, 0);                                /* ORDER(joiners): as there. */
+    /* ORDER(life): as there. */
+    wf_store_release(&self->life, UINT64_C(2) << WF_LIFE_HANDLE_BITS | WF_LIFE_HOLD | 1);
+}
+
+static void end_and_end_again(void)
+{
+    wf_coro *self = wf_self();
+    end();
+    if (!wf_life_is_gone(self))
+        return;
+    be_born_again(self);
+    wf_join_publish(self);
+}
+
+/* Somebody else had joined it, and took the reference if there still is one. */
+static void end_be_joined_and_end_again(void)
+{
+    wf_coro *self = wf_self();
+    end();
+    if (wf_coro_unref(NULL, handle_of(1)) || wf_life_is_gone(self)) {
+        be_born_again(self);
+        wf_join_publish(self);
+    }
+}
+
+static void came_back(void)
+{
+    check_nobody_waits();
+}
+
+static void join_if_named(void)
+{
+    int ended = join_one(1, LATER);
+    mc_check(ended == 0 || ended == -ESRCH);
+}
+
+static void one_of_two_joined(void)
+{
+    check_nobody_waits();
+    mc_check(joined_times[1] == 1);
+}
+
 /* ---- at the end ---- */
 
 static void all_came_back(void)
 {
     check_nobody_waits();
     mc_check(told == 0);
+    for (int i = 0; i < 3; i++)
+        mc_check((wf_load_relaxed(&coros[i].life) & WF_LIFE_REFS) == (uint64_t)(REFS - joined_times[i]));
 }
 
 static void somebody_was_told(void)
@@ -269,11 +354,17 @@ wf_coro *wf_coro_ref(const weft_t *handle)
     return NULL;
 }
 
+/* As sched/coro.c, but that nothing is freed. */
 bool wf_coro_unref(struct wf_worker *worker, const weft_t *handle)
 {
     (void)worker;
-    (void)handle;
-    return false;
+    wf_coro *coro = wf_life_block(handle);
+    uint64_t life = wf_load_acquire(&coro->life);
+    do {
+        if (!wf_life_is_joinable(handle, life))
+            return false;
+    } while (!wf_cas_acq_rel(&coro->life, &life, life - 1));
+    return true;
 }
 
 void wf_coro_release(struct wf_worker *worker, wf_coro *coro)
@@ -310,11 +401,19 @@ static const struct mc_scenario scenarios[] = {
     {CIRCLE("chain", all_came_back, {"first", join_next_and_end}, {"second", join_next_and_end}, {"third", end}),
      .deep = true},
     {CIRCLE("chain-goes-on", all_came_back, {"first", join_next_and_end}, {"second", join_next_and_read_and_end},
-            {"third", end})},
+            {"third", end}),
+     .deep = true},
     {SCENARIO("recycled", setup_recycled, {"first", look_for_circle_and_end}, {"second", go_on_and_release},
               {"third", be_another})},
-    {SCENARIO("killed-and-again", setup_killed, {"joiner", join_twice}, {"target", end}, {"killer", kill_it})},
-    {SCENARIO("two-joiners", setup_firm, {"joiner0", join_in_time}, {"target", end}, {"joiner2", join_in_time})},
+    {SCENARIO("killed-and-again", setup_killed, {"joiner", join_twice}, {"target", end}, {"killer", kill_it}),
+     .deep = true},
+    {SCENARIO("two-joiners", setup_firm, {"joiner0", join_in_time}, {"target", end}, {"joiner2", join_in_time}),
+     .deep = true},
+    {SCENARIO_WITH("stale", setup_double, came_back, {"joiner", join_if_named},
+                   {"target", end_be_joined_and_end_again})},
+    {SCENARIO_WITH("double", setup_double, one_of_two_joined, {"joiner0", join_if_named}, {"target", end_and_end_again},
+                   {"joiner2", join_if_named}),
+     .deep = true},
     {SCENARIO("any", setup_firm, {"waiter", wait_for_first}, {"target1", end}, {"target2", end}), .deep = true},
 };
 

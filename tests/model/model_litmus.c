@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/atomics.h"
+#include "core/fence.h"
 #include "model_futex.h"
 
 static _Atomic(uint32_t) x, y, z;
@@ -84,7 +84,113 @@ static bool both_old(void)
     return r[0] == 0 && r[1] == 0;
 }
 
+/* ---- store buffering with asymmetric fences ---- */
+
+static void sb_light_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_light();
+    r[0] = wf_load_relaxed(&y);
+}
+static void sb_light_1(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_fence_light();
+    r[1] = wf_load_relaxed(&x);
+}
+static void sb_heavy_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_heavy();
+    r[0] = wf_load_relaxed(&y);
+}
+static void sb_heavy_1(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_fence_heavy();
+    r[1] = wf_load_relaxed(&x);
+}
+
+/* A third thread's heavy fence orders each of two others against that thread, at different moments, but not against each other. */
+static void between_heavy_z(void)
+{
+    wf_store_relaxed(&z, 1);
+    wf_fence_heavy();
+    r[3] = wf_load_relaxed(&y);
+}
+static void between_light_x(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_light();
+    r[0] = wf_load_relaxed(&z);
+}
+static void between_light_y(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_fence_light();
+    r[2] = wf_load_relaxed(&x);
+}
+static void between_fence_z(void)
+{
+    wf_store_relaxed(&z, 1);
+    wf_fence_seq_cst();
+    r[3] = wf_load_relaxed(&y);
+}
+static void between_fence_x(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_seq_cst();
+    r[0] = wf_load_relaxed(&z);
+}
+static void between_fence_y(void)
+{
+    wf_store_relaxed(&y, 1);
+    wf_fence_seq_cst();
+    r[2] = wf_load_relaxed(&x);
+}
+static bool none_seen(void)
+{
+    return r[0] == 0 && r[2] == 0 && r[3] == 0;
+}
+
+/* What a heavy fence has made visible to its thread, that thread can pass on. */
+static void pass_on_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_light();
+    r[3] = wf_load_relaxed(&z);
+}
+static void pass_on_1(void)
+{
+    wf_store_relaxed(&z, 1);
+    wf_fence_heavy();
+    wf_store_release(&y, 1);
+}
+static bool missed_what_was_passed_on(void)
+{
+    return r[3] == 0 && r[0] == 1 && r[1] == 0;
+}
+
 /* ---- message passing: the flag, but not the message ---- */
+
+static void mp_light_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_light();
+    wf_store_relaxed(&y, 1);
+}
+static void mp_light_1(void)
+{
+    r[0] = wf_load_relaxed(&y);
+    wf_fence_light();
+    r[1] = wf_load_relaxed(&x);
+}
+static void mp_heavy_0(void)
+{
+    wf_store_relaxed(&x, 1);
+    wf_fence_heavy();
+    wf_store_relaxed(&y, 1);
+}
 
 static void mp_relaxed_0(void)
 {
@@ -501,6 +607,21 @@ static const struct litmus litmus[] = {
     {"SB one fence", true, both_old, {sb_fence_0, sb_relaxed_1}, NULL},
     {"SB fence against seq_cst accesses", false, both_old, {mixed_seq_cst_store, mixed_fence}, NULL},
     {"SB fence against seq_cst store, relaxed load", true, both_old, {mixed_relaxed_load, mixed_fence}, NULL},
+    {"SB light against heavy", false, both_old, {sb_light_0, sb_heavy_1}, NULL},
+    {"SB heavy against light", false, both_old, {sb_heavy_0, sb_light_1}, NULL},
+    {"SB heavy fences", false, both_old, {sb_heavy_0, sb_heavy_1}, NULL},
+    {"SB light fences", true, both_old, {sb_light_0, sb_light_1}, NULL},
+    {"SB light fence against an ordinary one", true, both_old, {sb_light_0, sb_fence_1}, NULL},
+    {"SB heavy fence against an ordinary one (left out)", true, both_old, {sb_heavy_0, sb_fence_1}, NULL},
+    {"SB heavy fence against none", true, both_old, {sb_heavy_0, sb_relaxed_1}, NULL},
+    {"light, heavy, light", true, none_seen, {between_light_x, between_heavy_z, between_light_y}, NULL},
+    {"fences in their place", false, none_seen, {between_fence_x, between_fence_z, between_fence_y}, NULL},
+    {"light, heavy, passed on", false, missed_what_was_passed_on, {pass_on_0, pass_on_1, mp_acquire_1}, NULL},
+    {"MP light fences", true, flag_only, {mp_light_0, mp_light_1}, NULL},
+    {"MP light fence, acquire", true, flag_only, {mp_light_0, mp_acquire_1}, NULL},
+    {"MP heavy fence, acquire", false, flag_only, {mp_heavy_0, mp_acquire_1}, NULL},
+    {"MP heavy fence, light fence", false, flag_only, {mp_heavy_0, mp_light_1}, NULL},
+    {"MP heavy fence, relaxed", true, flag_only, {mp_heavy_0, mp_relaxed_1}, NULL},
     {"MP relaxed", true, flag_only, {mp_relaxed_0, mp_relaxed_1}, NULL},
     {"MP release, acquire", false, flag_only, {mp_release_0, mp_acquire_1}, NULL},
     {"MP release, relaxed", true, flag_only, {mp_release_0, mp_relaxed_1}, NULL},

@@ -49,7 +49,9 @@ static void wake(uint64_t ticket)
 static void kill_it(void)
 {
     mc_wait(&started[0]);
-    if (wf_state_kill(&coro))
+    wf_state_mark_killed(&coro);
+    wf_fence_heavy(); /* ORDER(state-kill): as wf_state_kill, without the first look */
+    if (wf_state_claim_killed(&coro))
         make_ready(-ECANCELED);
 }
 

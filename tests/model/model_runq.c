@@ -66,9 +66,24 @@ static void setup_wrapping(void)
         push_next();
 }
 
+static void *pop(wf_runq *queue)
+{
+    void *item;
+    return wf_runq_pop_many(queue, &item, 1) == 1 ? item : NULL;
+}
+
+static void use_many(uint32_t most)
+{
+    void *items[ITEMS];
+    uint32_t count = wf_runq_pop_many(&owners, items, most);
+    mc_check(count <= most);
+    for (uint32_t i = 0; i < count; i++)
+        use(items[i]);
+}
+
 static void drain(wf_runq *queue)
 {
-    for (void *item = wf_runq_pop(queue); item != NULL; item = wf_runq_pop(queue))
+    for (void *item = pop(queue); item != NULL; item = pop(queue))
         use(item);
 }
 
@@ -85,16 +100,16 @@ static void push_three_pop_two(void)
 {
     for (int i = 0; i < 3; i++)
         push_next();
-    use(wf_runq_pop(&owners));
-    use(wf_runq_pop(&owners));
+    use(pop(&owners));
+    use(pop(&owners));
 }
 
 static void push_two_pop_two(void)
 {
     push_next();
     push_next();
-    use(wf_runq_pop(&owners));
-    use(wf_runq_pop(&owners));
+    use(pop(&owners));
+    use(pop(&owners));
 }
 
 /* The second push finds the ring full unless a thief was there; the pop makes room. */
@@ -102,8 +117,26 @@ static void push_into_full(void)
 {
     push_next();
     push_next();
-    use(wf_runq_pop(&owners));
+    use(pop(&owners));
     push_next();
+}
+
+/* One compare-and-swap that takes as much as a thief's does. */
+static void push_three_pop_many(void)
+{
+    for (int i = 0; i < 3; i++)
+        push_next();
+    use_many(2);
+    use_many(2);
+}
+
+/* The ring is full but for what was stolen; the slots of those that are popped together are written again. */
+static void pop_many_push_many(void)
+{
+    use_many(3);
+    for (int i = 0; i < 3; i++)
+        push_next();
+    use_many(3);
 }
 
 static void push_three(void)
@@ -173,6 +206,14 @@ static const struct mc_scenario scenarios[] = {
     {.name = "stolen-twice",
      .setup = setup_empty,
      .threads = {{"owner", push_three}, {"thief", steal_once}, {"thief2", steal_from_thief}},
+     .final = nothing_lost},
+    {.name = "pops-many",
+     .setup = setup_empty,
+     .threads = {{"owner", push_three_pop_many}, {"thief", steal_once}, {"thief2", steal_once_second}},
+     .final = nothing_lost},
+    {.name = "full-pops-many",
+     .setup = setup_full,
+     .threads = {{"owner", pop_many_push_many}, {"thief", steal_once}, {"thief2", steal_once_second}},
      .final = nothing_lost},
     {.name = "count",
      .setup = setup_empty,

@@ -20,9 +20,7 @@
 #include "model_futex.h"
 #include "model_list.h"
 
-#ifndef MODEL_REAL_LOCK
-#include "model_simple_lock.h"
-#endif
+#include "model_simple_biased.h"
 
 #include "sched/suspend.c"
 
@@ -99,17 +97,34 @@ void wf_queue_put(wf_worker *self, wf_coro *coro, bool next)
     mc_post(&queued[index_of(coro)]);
 }
 
+/* What the fast path of queueing on a worker would call: none of the models gets there. */
+void wf_queue_put_surplus(wf_worker *self, wf_coro *coro)
+{
+    (void)self;
+    (void)coro;
+    mc_check(!"nothing is queued on a worker");
+}
+
+void wf_localq_wait(wf_localq *q)
+{
+    (void)q;
+    mc_check(!"nobody robs a worker");
+}
+
 /* The commit step, as in sched/switch.c, then the wait itself. */
-void wf_leave(wf_coro *self, enum wf_leave leave, unsigned bits, wf_lock *lock)
+void wf_leave_to_wait(wf_coro *self, unsigned bits, wf_held held)
 {
     int i = index_of(self);
-    (void)leave;
     waits[i]++;
     wf_plain_write(&registers[i], waits[i]);
     wf_plain_write(&self->wake_value, self->wake_value);
-    enum wf_commit result = wf_state_commit_wait(self, bits);
-    if (lock != NULL)
-        wf_unlock(lock);
+    enum wf_commit result;
+    if (held != 0) {
+        result = wf_state_commit_locked(self, bits);
+        wf_held_release(held);
+    } else {
+        result = wf_state_commit_wait(self, bits);
+    }
     if (result == WF_COMMIT_KILLED)
         self->wake_value = -ECANCELED;
     if (result == WF_COMMIT_PARKED) {
@@ -122,11 +137,11 @@ void wf_leave(wf_coro *self, enum wf_leave leave, unsigned bits, wf_lock *lock)
     wf_state_dispatch(self);
 }
 
-void wf_thread_wait(wf_coro *self, unsigned bits, wf_lock *lock)
+void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held)
 {
     (void)self;
     (void)bits;
-    (void)lock;
+    (void)held;
     mc_check(!"a model has no plain threads");
 }
 
@@ -175,9 +190,12 @@ static inline void expire(wf_coro *coro)
 }
 #endif
 
+/* As the kill of many does it, without the first look that spares wf_state_kill a fence. */
 static inline void kill_coroutine(wf_coro *coro)
 {
-    if (wf_state_kill(coro))
+    wf_state_mark_killed(coro);
+    wf_fence_heavy(); /* ORDER(state-kill): as wf_state_kill */
+    if (wf_state_claim_killed(coro))
         wf_ready_fifo(coro, -ECANCELED);
 }
 
@@ -185,7 +203,7 @@ static inline void kill_coroutine(wf_coro *coro)
 static void check_nobody_waits(void)
 {
     for (int i = 0; i < coroutines; i++) {
-        mc_check(times_queued[i] == 0 && queued[i].word == 0);
+        mc_check(times_queued[i] == 0 && !mc_try_wait(&queued[i]));
         unsigned phase = wf_state_phase(wf_load_relaxed(&coros[i].state));
         mc_check(phase == WF_PHASE_RUNNING || phase == WF_PHASE_DONE);
         mc_check(!wf_list_is_linked(&coros[i].wait_node));

@@ -18,17 +18,24 @@ static void *item(uintptr_t number)
     return (void *)(number + 1);
 }
 
+/* One; NULL: none. */
+static void *pop(wf_runq *q)
+{
+    void *found;
+    return wf_runq_pop_many(q, &found, 1) == 1 ? found : NULL;
+}
+
 static void test_runq_owner_gets_first_in_first_out(void **state)
 {
     (void)state;
     static wf_runq q;
-    assert_null(wf_runq_pop(&q));
+    assert_null(pop(&q));
     for (uintptr_t i = 0; i < 10; i++)
         assert_true(wf_runq_push(&q, item(i)));
     assert_int_equal(wf_runq_count(&q), 10);
     for (uintptr_t i = 0; i < 10; i++)
-        assert_ptr_equal(wf_runq_pop(&q), item(i));
-    assert_null(wf_runq_pop(&q));
+        assert_ptr_equal(pop(&q), item(i));
+    assert_null(pop(&q));
     assert_int_equal(wf_runq_count(&q), 0);
 }
 
@@ -39,11 +46,11 @@ static void test_runq_full_refuses_and_keeps_what_it_has(void **state)
     for (uintptr_t i = 0; i < WF_RUNQ_SIZE; i++)
         assert_true(wf_runq_push(&q, item(i)));
     assert_false(wf_runq_push(&q, item(9999)));
-    assert_ptr_equal(wf_runq_pop(&q), item(0));
+    assert_ptr_equal(pop(&q), item(0));
     assert_true(wf_runq_push(&q, item(WF_RUNQ_SIZE)));
     assert_false(wf_runq_push(&q, item(9999)));
     for (uintptr_t i = 1; i <= WF_RUNQ_SIZE; i++)
-        assert_ptr_equal(wf_runq_pop(&q), item(i));
+        assert_ptr_equal(pop(&q), item(i));
 }
 
 static void test_runq_wraps_round_many_times(void **state)
@@ -56,8 +63,25 @@ static void test_runq_wraps_round_many_times(void **state)
         for (int i = 0; i < 200; i++)
             assert_true(wf_runq_push(&q, item(in++)));
         for (int i = 0; i < 200; i++)
-            assert_ptr_equal(wf_runq_pop(&q), item(out++));
+            assert_ptr_equal(pop(&q), item(out++));
     }
+}
+
+static void test_runq_pop_many_takes_the_oldest_up_to_the_most(void **state)
+{
+    (void)state;
+    static wf_runq q;
+    void *taken[8] = {0};
+    assert_int_equal(wf_runq_pop_many(&q, taken, 8), 0);
+    for (uintptr_t i = 0; i < 10; i++)
+        assert_true(wf_runq_push(&q, item(i)));
+    assert_int_equal(wf_runq_pop_many(&q, taken, 8), 8);
+    for (uintptr_t i = 0; i < 8; i++)
+        assert_ptr_equal(taken[i], item(i));
+    assert_int_equal(wf_runq_pop_many(&q, taken, 8), 2);
+    assert_ptr_equal(taken[0], item(8));
+    assert_ptr_equal(taken[1], item(9));
+    assert_int_equal(wf_runq_count(&q), 0);
 }
 
 static void test_runq_steal_takes_the_older_half_rounded_up(void **state)
@@ -73,11 +97,11 @@ static void test_runq_steal_takes_the_older_half_rounded_up(void **state)
         assert_ptr_equal(first, count == 0 ? NULL : item(0));
         assert_int_equal(wf_runq_count(&victim), count - taken);
         for (uintptr_t i = 1; i < taken; i++)
-            assert_ptr_equal(wf_runq_pop(&own), item(i));
-        assert_null(wf_runq_pop(&own));
+            assert_ptr_equal(pop(&own), item(i));
+        assert_null(pop(&own));
         for (uintptr_t i = taken; i < count; i++)
-            assert_ptr_equal(wf_runq_pop(&victim), item(i));
-        assert_null(wf_runq_pop(&victim));
+            assert_ptr_equal(pop(&victim), item(i));
+        assert_null(pop(&victim));
     }
 }
 
@@ -102,7 +126,7 @@ static void *thief(void *arg)
         /* ORDER(test-finished): pairs with the owner's store: nothing is pushed any more. */
         last = wf_load_acquire(&finished);
         void *found = wf_runq_steal(&shared, mine);
-        for (; found != NULL; found = wf_runq_pop(mine))
+        for (; found != NULL; found = pop(mine))
             note(found);
         sched_yield();
     } while (!last || wf_runq_count(&shared) > 0);
@@ -120,15 +144,17 @@ static void test_runq_owner_and_thieves_take_each_item_once(void **state)
     for (uintptr_t i = 0; i < ITEMS; i++) {
         void *found;
         while (!wf_runq_push(&shared, item(i)))
-            if ((found = wf_runq_pop(&shared)) != NULL)
+            if ((found = pop(&shared)) != NULL)
                 note(found);
-        if (i % 3 == 0 && (found = wf_runq_pop(&shared)) != NULL)
-            note(found);
+        void *several[3];
+        uint32_t count = i % 5 == 0 ? wf_runq_pop_many(&shared, several, 3) : 0;
+        for (uint32_t k = 0; k < count; k++)
+            note(several[k]);
     }
     /* ORDER(test-finished): pairs with thief. */
     wf_store_release(&finished, true);
     void *found;
-    while ((found = wf_runq_pop(&shared)) != NULL)
+    while ((found = pop(&shared)) != NULL)
         note(found);
     for (int i = 0; i < THIEVES; i++)
         pthread_join(threads[i], NULL);
@@ -145,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_runq_owner_gets_first_in_first_out),
         cmocka_unit_test(test_runq_full_refuses_and_keeps_what_it_has),
         cmocka_unit_test(test_runq_wraps_round_many_times),
+        cmocka_unit_test(test_runq_pop_many_takes_the_oldest_up_to_the_most),
         cmocka_unit_test(test_runq_steal_takes_the_older_half_rounded_up),
         cmocka_unit_test(test_runq_owner_and_thieves_take_each_item_once),
     };
