@@ -57,7 +57,7 @@ WF_INLINE void wf_localq_leave(wf_localq *q)
 /* Items in the queue, roughly; exact for the owner unless somebody robs. */
 WF_INLINE uint32_t wf_localq_count(wf_localq *q)
 {
-    /* relaxed: a hint; whoever acts on it looks again, inside. Head first: tail only grows. */
+    /* relaxed: a hint; whoever acts on it looks again, inside. */
     uint32_t head = wf_load_relaxed(&q->head);
     return wf_load_relaxed(&q->tail) - head;
 }

@@ -54,6 +54,74 @@ static void test_localq_owner_gets_first_in_first_out(void **state)
     assert_true(wf_localq_is_empty(&q));
 }
 
+static bool take_out(wf_localq *q, const void *wanted)
+{
+    wf_localq_enter(q);
+    bool found = wf_localq_take_out(q, wanted);
+    wf_localq_leave(q);
+    return found;
+}
+
+static void test_localq_take_out_finds_what_was_put_lately_and_closes_the_gap(void **state)
+{
+    (void)state;
+    static wf_localq q;
+    assert_false(take_out(&q, item(0)));
+    for (uintptr_t i = 0; i < 100; i++)
+        assert_true(wf_localq_push(&q, item(i)));
+    assert_false(take_out(&q, item(99 - WF_LOCALQ_LOOKS))); /* too old to be looked for */
+    assert_true(take_out(&q, item(100 - WF_LOCALQ_LOOKS)));
+    assert_true(take_out(&q, item(99)));
+    assert_true(take_out(&q, item(90)));
+    assert_false(take_out(&q, item(90)));
+    assert_int_equal(wf_localq_count(&q), 97);
+    for (uintptr_t i = 0; i < 99; i++)
+        if (i != 90 && i != 100 - WF_LOCALQ_LOOKS)
+            assert_ptr_equal(pop(&q), item(i));
+    assert_null(pop(&q));
+}
+
+static void test_localq_unshift_goes_before_all_others(void **state)
+{
+    (void)state;
+    static wf_localq q;
+    void *older[] = {item(1), item(2), item(3)};
+    assert_true(wf_localq_push(&q, item(4)));
+    wf_localq_enter(&q);
+    wf_localq_unshift(&q, older, 3);
+    wf_localq_leave(&q);
+    assert_int_equal(q.front, 3);
+    assert_true(take_out(&q, item(2)));
+    assert_int_equal(q.front, 2);
+    assert_true(take_out(&q, item(4)));
+    assert_int_equal(q.front, 2);
+    assert_true(wf_localq_push(&q, item(5)));
+    assert_ptr_equal(pop(&q), item(1));
+    assert_ptr_equal(pop(&q), item(3));
+    assert_int_equal(q.front, 0);
+    assert_ptr_equal(pop(&q), item(5));
+    assert_int_equal(q.front, 0);
+    assert_null(pop(&q));
+}
+
+static void test_localq_take_old_takes_the_one_at_a_place(void **state)
+{
+    (void)state;
+    static wf_localq q;
+    for (uintptr_t i = 0; i < 5; i++)
+        assert_true(wf_localq_push(&q, item(i)));
+    wf_localq_enter(&q);
+    assert_ptr_equal(wf_localq_at(&q, 2), item(2));
+    assert_null(wf_localq_at(&q, 5));
+    assert_true(wf_localq_take_old(&q, 2));
+    wf_localq_leave(&q);
+    assert_ptr_equal(pop(&q), item(0));
+    assert_ptr_equal(pop(&q), item(1));
+    assert_ptr_equal(pop(&q), item(3));
+    assert_ptr_equal(pop(&q), item(4));
+    assert_null(pop(&q));
+}
+
 static void test_localq_slot_gives_back_what_was_there(void **state)
 {
     (void)state;
@@ -182,6 +250,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_localq_owner_gets_first_in_first_out),
+        cmocka_unit_test(test_localq_take_out_finds_what_was_put_lately_and_closes_the_gap),
+        cmocka_unit_test(test_localq_unshift_goes_before_all_others),
+        cmocka_unit_test(test_localq_take_old_takes_the_one_at_a_place),
         cmocka_unit_test(test_localq_slot_gives_back_what_was_there),
         cmocka_unit_test(test_localq_rob_takes_the_older_half_rounded_up),
         cmocka_unit_test(test_localq_rob_takes_the_slot_only_when_that_is_all),
