@@ -18,8 +18,11 @@
 
 struct wf_topology {
     hwloc_topology_t tree;
-    unsigned count;       /* of places, at least 1 */
-    hwloc_obj_t places[]; /* processors in the order in which workers take them */
+    unsigned count; /* of places, at least 1 */
+    struct {
+        hwloc_obj_t pu; /* of the i-th place, in the order in which workers take them */
+        unsigned nth;   /* which place is the processor that is the i-th for hwloc */
+    } places[];
 };
 
 /* ---- loading ---- */
@@ -37,8 +40,10 @@ static void fill_places(wf_topology *topology)
             hwloc_obj_t its_core = hwloc_get_ancestor_obj_by_type(topology->tree, HWLOC_OBJ_CORE, pu);
             in_core = its_core != NULL && its_core == core ? in_core + 1 : 0;
             core = its_core;
-            if (in_core == turn)
-                topology->places[placed++] = pu;
+            if (in_core == turn) {
+                topology->places[i].nth = placed;
+                topology->places[placed++].pu = pu;
+            }
         }
     }
 }
@@ -152,7 +157,7 @@ unsigned wf_worker_count_default(void)
 
 static hwloc_obj_t place_of(const wf_topology *topology, unsigned worker)
 {
-    return topology->places[worker % topology->count];
+    return topology->places[worker % topology->count].pu;
 }
 
 int wf_topology_worker_cpu(const wf_topology *topology, unsigned worker, unsigned workers)
@@ -169,37 +174,98 @@ int wf_topology_node(const wf_topology *topology, unsigned worker, unsigned work
     return hwloc_bitmap_first(place_of(topology, worker)->nodeset);
 }
 
-/* Greater is nearer. Objects that are deeper in the tree hold fewer processors, so among shared caches depth decides. */
+/* Greater is nearer. Objects that are deeper in the tree hold fewer processors, so among shared caches depth decides, and among
+ * what is more than a node (a package, the machine) too. */
+enum { NODE = 1 << 8, CACHE = 1 << 9, CORE = 1 << 10, SELF };
+
 static int nearness(const wf_topology *topology, unsigned one, unsigned other)
 {
-    enum { NODE = 1, CACHE = 2, CORE = INT_MAX };
     hwloc_obj_t a = place_of(topology, one);
     hwloc_obj_t b = place_of(topology, other);
-    hwloc_obj_t shared = a == b ? a : hwloc_get_common_ancestor_obj(topology->tree, a, b);
-    for (; shared != NULL; shared = shared->parent) {
+    hwloc_obj_t common = a == b ? a : hwloc_get_common_ancestor_obj(topology->tree, a, b);
+    for (hwloc_obj_t shared = common; shared != NULL; shared = shared->parent) {
         if (shared->type == HWLOC_OBJ_CORE || shared->type == HWLOC_OBJ_PU)
             return CORE;
         if (hwloc_obj_type_is_cache(shared->type))
             return CACHE + shared->depth;
     }
-    return hwloc_bitmap_isequal(a->nodeset, b->nodeset) ? NODE : 0;
+    return hwloc_bitmap_isequal(a->nodeset, b->nodeset) ? NODE : common->depth;
+}
+
+enum wf_share wf_topology_share(const wf_topology *topology, unsigned one, unsigned other)
+{
+    int how_near = topology == NULL ? 0 : nearness(topology, one, other);
+    if (how_near >= CORE)
+        return WF_SHARE_CORE;
+    if (how_near >= CACHE)
+        return WF_SHARE_CACHE;
+    return how_near == NODE ? WF_SHARE_NODE : WF_SHARE_NOTHING;
+}
+
+/* ---- victims ---- */
+
+/* All workers, in hwloc's order of their processors: those that share something stand together. */
+typedef struct neighbour {
+    uint16_t worker;
+    uint16_t in_ring; /* scratch of add_ring */
+    int near;         /* to whom the order is for */
+} neighbour;
+
+static void line_up(const wf_topology *topology, unsigned worker, unsigned workers, neighbour *line)
+{
+    unsigned placed = 0;
+    for (unsigned i = 0; i < topology->count; i++)
+        for (unsigned other = topology->places[i].nth; other < workers; other += topology->count)
+            line[placed++].worker = (uint16_t)other;
+    for (unsigned i = 0; i < workers; i++)
+        line[i].near = line[i].worker == worker ? SELF : nearness(topology, worker, line[i].worker);
+}
+
+/* Append those that are exactly so near. They and all nearer ones form a ring, in which the nearer ones stand together; the order
+ * begins as many places after the worker itself as that makes. So where a node has 16 workers its fifth one begins with the fifth
+ * of the next node, and not all with the first. */
+static unsigned add_ring(neighbour *line, unsigned workers, int near, uint16_t *order)
+{
+    unsigned size = 0;
+    unsigned begin = 0;
+    unsigned added = 0;
+    for (unsigned i = 0; i < workers; i++) {
+        if (line[i].near == SELF)
+            begin += size;
+        begin += line[i].near > near;
+        if (line[i].near >= near)
+            line[size++].in_ring = (uint16_t)i;
+    }
+    for (unsigned i = 0; i < size; i++) {
+        const neighbour *other = &line[line[(begin + i) % size].in_ring];
+        if (other->near == near)
+            order[added++] = other->worker;
+    }
+    return added;
+}
+
+static int next_nearest(const neighbour *line, unsigned workers, int near)
+{
+    int next = 0;
+    for (unsigned i = 0; i < workers; i++)
+        if (line[i].near < near && line[i].near > next)
+            next = line[i].near;
+    return next;
 }
 
 void wf_topology_victims(const wf_topology *topology, unsigned worker, unsigned workers, uint16_t *order)
 {
-    int *near = topology == NULL ? NULL : wf_alloc(workers * sizeof *near);
-    unsigned count = 0;
-    for (unsigned step = 1; step < workers; step++) {
-        unsigned other = (worker + step) % workers;
-        int how_near = near == NULL ? 0 : nearness(topology, worker, other);
-        unsigned at = count++;
-        for (; near != NULL && at > 0 && near[at - 1] < how_near; at--) {
-            near[at] = near[at - 1];
-            order[at] = order[at - 1];
-        }
-        if (near != NULL)
-            near[at] = how_near;
-        order[at] = (uint16_t)other;
+    neighbour *line = topology == NULL ? NULL : wf_alloc(workers * sizeof *line);
+    if (line == NULL) {
+        for (unsigned step = 1; step < workers; step++)
+            order[step - 1] = (uint16_t)((worker + step) % workers);
+        return;
     }
-    wf_free(near);
+    line_up(topology, worker, workers, line);
+    unsigned count = 0;
+    for (int near = SELF; count + 1 < workers;) {
+        near = next_nearest(line, workers, near);
+        count += add_ring(line, workers, near, order + count);
+    }
+    wf_free(line);
 }

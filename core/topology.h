@@ -26,8 +26,14 @@ unsigned wf_topology_cpus(const wf_topology *topology);
  * than processors they are dealt out again from the first. -1: not known. */
 int wf_topology_worker_cpu(const wf_topology *topology, unsigned worker, unsigned workers);
 
-/* The other workers, nearest first: same processor or core, shared cache (the smallest first), NUMA node, the rest. Equally
- * near ones begin with the next number, so that the victims of different thieves differ. `order` has room for workers - 1. */
+/* The nearest thing that the processors of two workers have in common. */
+enum wf_share { WF_SHARE_CORE, WF_SHARE_CACHE, WF_SHARE_NODE, WF_SHARE_NOTHING, WF_SHARE_KINDS };
+
+enum wf_share wf_topology_share(const wf_topology *topology, unsigned one, unsigned other);
+
+/* The other workers, nearest first: same processor or core, shared cache (the smallest first), NUMA node, package, the rest.
+ * Equally near ones begin with another one for each thief: where one core, cache or node has as many workers as the next, the
+ * n-th victims of all thieves differ. `order` has room for workers - 1. */
 void wf_topology_victims(const wf_topology *topology, unsigned worker, unsigned workers, uint16_t *order);
 
 /* The NUMA node, as the kernel counts, of a worker's processor; -1: not known. */

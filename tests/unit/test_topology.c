@@ -47,7 +47,7 @@ static void test_topology_siblings_numbered_apart_are_still_siblings(void **stat
     wf_topology *topology = wf_topology_new_synthetic("core:4 pu:2(indexes=0,4,1,5,2,6,3,7)");
     assert_non_null(topology);
     expect_cpus(topology, (int[]){0, 1, 2, 3, 4, 5, 6, 7}, 8);
-    expect_victims(topology, 5, 8, (uint16_t[]){1, 6, 7, 0, 2, 3, 4});
+    expect_victims(topology, 5, 8, (uint16_t[]){1, 6, 3, 7, 0, 4, 2});
     wf_topology_free(topology);
 }
 
@@ -57,8 +57,8 @@ static void test_topology_victims_go_from_sibling_to_cache_to_node_to_rest(void 
     /* Two nodes of two L3 of two cores of two threads: 16 processors; worker i < 8 has the first thread of core i. */
     wf_topology *topology = wf_topology_new_synthetic("numa:2 l3:2 core:2 pu:2");
     assert_non_null(topology);
-    expect_victims(topology, 0, 16, (uint16_t[]){8, 1, 9, 2, 3, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15});
-    expect_victims(topology, 13, 16, (uint16_t[]){5, 4, 12, 14, 15, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11});
+    expect_victims(topology, 0, 16, (uint16_t[]){8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15});
+    expect_victims(topology, 13, 16, (uint16_t[]){5, 12, 4, 15, 6, 14, 7, 9, 2, 10, 3, 11, 0, 8, 1});
     for (unsigned worker = 0; worker < 16; worker++)
         assert_int_equal(wf_topology_node(topology, worker, 16), worker % 8 / 4);
     wf_topology_free(topology);
@@ -69,7 +69,7 @@ static void test_topology_smaller_shared_cache_is_nearer(void **state)
     (void)state;
     wf_topology *topology = wf_topology_new_synthetic("l3:2 l2:2 core:2 pu:1");
     assert_non_null(topology);
-    expect_victims(topology, 2, 8, (uint16_t[]){3, 0, 1, 4, 5, 6, 7});
+    expect_victims(topology, 2, 8, (uint16_t[]){3, 0, 1, 6, 7, 4, 5});
     wf_topology_free(topology);
 }
 
@@ -97,6 +97,65 @@ static void test_topology_every_victim_comes_once(void **state)
             seen[order[i]] = true;
         }
     }
+    wf_topology_free(topology);
+}
+
+/* Victims never come nearer along the order, and no two thieves have the same n-th victim. */
+static void expect_spread(const char *machine, unsigned workers)
+{
+    static uint16_t order[256][256];
+    wf_topology *topology = wf_topology_new_synthetic(machine);
+    assert_non_null(topology);
+    for (unsigned worker = 0; worker < workers; worker++) {
+        enum wf_share last = WF_SHARE_CORE;
+        wf_topology_victims(topology, worker, workers, order[worker]);
+        for (unsigned i = 0; i + 1 < workers; i++) {
+            enum wf_share share = wf_topology_share(topology, worker, order[worker][i]);
+            assert_true(share >= last);
+            last = share;
+        }
+    }
+    for (unsigned i = 0; i + 1 < workers; i++) {
+        bool seen[256] = {false};
+        for (unsigned worker = 0; worker < workers; worker++) {
+            assert_false(seen[order[worker][i]]);
+            seen[order[worker][i]] = true;
+        }
+    }
+    wf_topology_free(topology);
+}
+
+static void test_topology_equally_near_victims_are_spread_over_the_thieves(void **state)
+{
+    (void)state;
+    expect_spread("pack:1 l3:1 l2:8 core:1 pu:2", 16);
+    expect_spread("numa:2 l3:1 l2:16 core:1 pu:1", 32);
+    expect_spread("numa:8 l3:2 l2:8 core:1 pu:1", 128);
+    expect_spread("pack:2 numa:4 l3:4 core:4 pu:2", 256);
+}
+
+static void test_topology_share_is_the_nearest_thing(void **state)
+{
+    (void)state;
+    wf_topology *topology = wf_topology_new_synthetic("numa:2 l3:2 core:2 pu:2");
+    assert_non_null(topology);
+    assert_int_equal(wf_topology_share(topology, 0, 8), WF_SHARE_CORE);
+    assert_int_equal(wf_topology_share(topology, 0, 16), WF_SHARE_CORE); /* on the same processor */
+    assert_int_equal(wf_topology_share(topology, 0, 9), WF_SHARE_CACHE);
+    assert_int_equal(wf_topology_share(topology, 0, 3), WF_SHARE_NODE);
+    assert_int_equal(wf_topology_share(topology, 0, 4), WF_SHARE_NOTHING);
+    assert_int_equal(wf_topology_share(NULL, 0, 1), WF_SHARE_NOTHING);
+    wf_topology_free(topology);
+}
+
+static void test_topology_node_of_the_same_package_is_nearer(void **state)
+{
+    (void)state;
+    wf_topology *topology = wf_topology_new_synthetic("pack:2 numa:2 core:1 pu:1");
+    assert_non_null(topology);
+    expect_victims(topology, 0, 4, (uint16_t[]){1, 2, 3});
+    expect_victims(topology, 1, 4, (uint16_t[]){0, 3, 2});
+    expect_victims(topology, 3, 4, (uint16_t[]){2, 1, 0});
     wf_topology_free(topology);
 }
 
@@ -192,6 +251,9 @@ int main(void)
         cmocka_unit_test(test_topology_smaller_shared_cache_is_nearer),
         cmocka_unit_test(test_topology_more_workers_than_processors_share_them),
         cmocka_unit_test(test_topology_every_victim_comes_once),
+        cmocka_unit_test(test_topology_equally_near_victims_are_spread_over_the_thieves),
+        cmocka_unit_test(test_topology_share_is_the_nearest_thing),
+        cmocka_unit_test(test_topology_node_of_the_same_package_is_nearer),
         cmocka_unit_test(test_topology_unknown_structure_gives_plain_answers),
         cmocka_unit_test(test_topology_is_read_from_xml),
         cmocka_unit_test(test_topology_of_this_machine_keeps_to_the_affinity),
