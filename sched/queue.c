@@ -443,9 +443,12 @@ static wf_coro *take_from_stuck(wf_worker *self)
     /* relaxed, both: it may have dispatched in this very moment, and then it is robbed without need. */
     if (suspect == NULL || wf_load_relaxed(&suspect->dispatches) != self->suspect_dispatches)
         return NULL;
-    if (wf_localq_is_empty(&suspect->local) || wf_clock_now() < self->suspect_until)
+    bool empty = wf_localq_is_empty(&suspect->local); /* somebody else has been there: another may be worth a look */
+    if (!empty && wf_clock_now() < self->suspect_until)
         return NULL;
     self->suspect = NULL;
+    if (empty)
+        return NULL;
     uint32_t count = wf_localq_rob(&suspect->local, taken);
     for (uint32_t i = 1; i < count; i++)
         wf_localq_push(&self->local, taken[i]);

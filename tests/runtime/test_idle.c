@@ -75,9 +75,10 @@ static void *sleep_long(void *arg)
 static void test_idle_process_of_sleepers_does_not_wake(void **state)
 {
     static weft_t *ts[SLEEPERS];
+    static const unsigned workers[] = {1, 2, 64};
     (void)state;
-    for (unsigned workers = 1; workers <= 2; workers++) {
-        wt_start(workers);
+    for (size_t w = 0; w < sizeof workers / sizeof *workers; w++) {
+        wt_start(workers[w]);
         for (int i = 0; i < SLEEPERS; i++)
             CHECK((ts[i] = weft_spawn(sleep_long, NULL)) != NULL);
         check_that_nothing_wakes();
@@ -114,11 +115,53 @@ static void test_idle_process_of_readers_does_not_wake(void **state)
     wt_finish();
 }
 
+/* ---- beside a worker that does not dispatch ---- */
+
+enum { CROWD = 100, ROUNDS = 10, STAY_MS = 30, PARKS_MOST = 40 };
+
+static void *come_and_go(void *arg)
+{
+    return arg;
+}
+
+static uint64_t parks(void)
+{
+    weft_stats_info stats = {0};
+    CHECK_INT(weft_stats(&stats), 0);
+    return stats.parks;
+}
+
+/* All are up; then one child is left, which those that come for it can take once, and this worker stays away. */
+static void *stay_away(void *arg)
+{
+    uint64_t parked = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct timespec left = {.tv_nsec = STAY_MS * 1000000};
+        wt_spawn_and_join(CROWD, come_and_go, arg);
+        weft_t *child = weft_spawn(come_and_go, arg);
+        uint64_t before = parks();
+        while (nanosleep(&left, &left) != 0)
+            ;
+        parked += parks() - before;
+        CHECK_INT(weft_join(child, NULL), 0);
+    }
+    print_message("%u workers: %llu parks in %d ms\n", wt_workers(), (unsigned long long)parked, ROUNDS * STAY_MS);
+    CHECK(parked < (uint64_t)PARKS_MOST * ROUNDS * wt_workers());
+    return NULL;
+}
+
+static void test_idle_workers_beside_one_that_stays_away_sleep(void **state)
+{
+    (void)state;
+    wt_over_workers(stay_away, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_process_of_sleepers_does_not_wake),
         cmocka_unit_test(test_idle_process_of_readers_does_not_wake),
+        cmocka_unit_test(test_idle_workers_beside_one_that_stays_away_sleep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
