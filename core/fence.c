@@ -9,6 +9,7 @@
 #include "core/write.h"
 
 _Atomic(bool) wf_fence_is_asymmetric;
+_Atomic(uint64_t) wf_fence_count;
 
 static long membarrier(long command)
 {
@@ -17,6 +18,7 @@ static long membarrier(long command)
 
 void wf_fence_init(void)
 {
+    wf_store_relaxed(&wf_fence_count, 0); /* relaxed: statistics */
     if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0)
         wf_store_relaxed(&wf_fence_is_asymmetric, true); /* relaxed: starting the workers publishes it */
 }
@@ -35,7 +37,8 @@ void wf_fence_heavy(void)
     wf_fence_seq_cst(); /* ORDER(fence): pairs with wf_fence_light, where the kernel does not help. */
     /* Whatever the flag says: it may have been set a moment ago, and somebody else have seen it. */
     long error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-    if (error == -EPERM) { /* not registered: before the first start, or in the child of a fork */
+    wf_fetch_add_relaxed(&wf_fence_count, 1); /* relaxed: statistics */
+    if (error == -EPERM) {                    /* not registered: before the first start, or in the child of a fork */
         membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
         error = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
     }

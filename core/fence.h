@@ -22,6 +22,9 @@
 /* Light fences are free. Set before the first worker starts, and never cleared. */
 extern _Atomic(bool) wf_fence_is_asymmetric;
 
+/* Calls of membarrier(2) by heavy fences since the runtime was started last. */
+extern _Atomic(uint64_t) wf_fence_count;
+
 /* Ask the kernel for it. Once per start of the runtime. */
 void wf_fence_init(void);
 

@@ -256,10 +256,14 @@ wf_coro *wf_forks_steal(wf_worker *self)
     for (unsigned i = 0; i < wf_rt.count - 1; i++) {
         wf_worker *victim = wf_rt.workers[self->victims[i]];
         wf_coro *child = wf_split_public(&victim->forks) != 0 ? steal_from(self, victim) : NULL;
-        if (child != NULL)
+        if (child != NULL) {
+            wf_count(&self->looks, i + 1);
+            wf_count_taken(self, i);
             return child;
+        }
         wf_split_ask(&victim->forks);
     }
+    wf_count(&self->looks, wf_rt.count - 1);
     return NULL;
 }
 

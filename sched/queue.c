@@ -428,9 +428,12 @@ static wf_coro *steal(wf_worker *self)
         if (coro != NULL) {
             wf_count(&self->steals, 1);
             wf_count(&self->stolen, 1 + wf_runq_count(&self->runq) - before);
+            wf_count(&self->looks, i + 1);
+            wf_count_taken(self, i);
             return coro;
         }
     }
+    wf_count(&self->looks, others);
     return wf_forks_steal(self);
 }
 
@@ -452,9 +455,13 @@ static wf_coro *take_from_stuck(wf_worker *self)
     uint32_t count = wf_localq_rob(&suspect->local, taken);
     for (uint32_t i = 1; i < count; i++)
         wf_localq_push(&self->local, taken[i]);
-    wf_count(&self->steals, count != 0);
+    if (count == 0)
+        return NULL;
+    wf_count(&self->steals, 1);
+    wf_count(&self->robberies, 1);
     wf_count(&self->stolen, count);
-    return count != 0 ? taken[0] : NULL;
+    wf_count_taken(self, self->suspect_at);
+    return taken[0];
 }
 
 int64_t wf_queue_suspect(wf_worker *self)
@@ -470,6 +477,7 @@ int64_t wf_queue_suspect(wf_worker *self)
         if (wf_localq_is_empty(&victim->local))
             continue;
         self->suspect = victim;
+        self->suspect_at = i;
         self->suspect_dispatches = wf_load_relaxed(&victim->dispatches); /* relaxed: as above */
         self->suspect_until = wf_clock_now() + (STUCK_NS << self->suspicions++);
         return self->suspect_until;
@@ -516,6 +524,7 @@ static wf_coro *spin(wf_worker *self)
     if (self->spin_ns > most)
         self->spin_ns = most;
     int64_t until = wf_clock_now() + self->spin_ns;
+    wf_count(&self->searches, 1);
     do {
         wf_coro *coro = steal(self);
         if (coro == NULL)
@@ -527,6 +536,7 @@ static wf_coro *spin(wf_worker *self)
         for (int i = 0; i < 16; i++)
             wf_spin_pause();
     } while (wf_clock_now() < until);
+    wf_count(&self->searches_failed, 1);
     uint32_t least = most < SPIN_MIN_NS ? most : SPIN_MIN_NS;
     self->spin_ns = self->spin_ns / 2 > least ? self->spin_ns / 2 : least;
     return NULL;

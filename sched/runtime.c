@@ -123,6 +123,15 @@ static void free_workers(void)
     wf_rt.workers = NULL;
 }
 
+static void order_victims(const wf_topology *topology, wf_worker *worker)
+{
+    wf_topology_victims(topology, worker->index, wf_rt.count, worker->victims);
+    for (unsigned i = 0; i + 1 < wf_rt.count; i++)
+        for (unsigned share = wf_topology_share(topology, worker->index, worker->victims[i]); share < WF_SHARE_KINDS;
+             share++)
+            worker->reach[share]++;
+}
+
 /* Who steals from whom first, and who runs where. The structure of the machine is only looked at when it matters. */
 static int place_workers(void)
 {
@@ -145,7 +154,7 @@ static int place_workers(void)
         if (worker->victims == NULL)
             error = -ENOMEM;
         else
-            wf_topology_victims(topology, i, wf_rt.count, worker->victims);
+            order_victims(topology, worker);
         if (wf_rt.config.pin == WEFT_PIN_CORE)
             worker->cpu = wf_topology_worker_cpu(topology, i, wf_rt.count);
     }

@@ -30,6 +30,14 @@ static void add_worker(weft_stats_info *stats, wf_worker *worker)
     stats->forks_exposed += wf_load_relaxed(&worker->forks_exposed);
     stats->forks_stolen += wf_load_relaxed(&worker->forks_stolen);
     stats->forks_moved += wf_load_relaxed(&worker->forks_moved);
+    stats->searches += wf_load_relaxed(&worker->searches);
+    stats->searches_failed += wf_load_relaxed(&worker->searches_failed);
+    stats->looks += wf_load_relaxed(&worker->looks);
+    stats->robberies += wf_load_relaxed(&worker->robberies);
+    stats->shared_core += wf_load_relaxed(&worker->taken[WF_SHARE_CORE]);
+    stats->shared_cache += wf_load_relaxed(&worker->taken[WF_SHARE_CACHE]);
+    stats->shared_node += wf_load_relaxed(&worker->taken[WF_SHARE_NODE]);
+    stats->shared_nothing += wf_load_relaxed(&worker->taken[WF_SHARE_NOTHING]);
     if (wf_rt.driver->live != NULL)
         stats->operations_live += wf_rt.driver->live(worker);
 }
@@ -48,6 +56,7 @@ static void sum_up(weft_stats_info *stats)
     stats->operations_live += wf_load_relaxed(&wf_rt.operations);                   /* relaxed: a count */
     stats->coroutines_live = stats->spawned - stats->finished;
     stats->stacks_live = wf_stack_live();
+    stats->fences = wf_load_relaxed(&wf_fence_count); /* relaxed: a count */
 }
 
 int weft_stats(weft_stats_info *stats)

@@ -11,6 +11,7 @@
 #include "core/runq.h"
 #include "core/split_deque.h"
 #include "core/stack.h"
+#include "core/topology.h"
 #include "core/wheel.h"
 #include "sched/coro.h"
 #include "sched/driver.h"
@@ -65,21 +66,24 @@ typedef struct wf_worker {
     uint32_t spin_ns;            /* how long it spins at present before it parks */
     uint32_t suspicions;         /* looks at suspects since it last found anything (sched/queue.c) */
     struct wf_worker *suspect;   /* keeps work for itself; NULL: nobody does */
+    unsigned suspect_at;         /* which of the victims that is */
     uint64_t suspect_dispatches; /* its dispatches when it came under suspicion */
     int64_t suspect_until;       /* stuck if it has not dispatched by then */
     void *source;                /* of the driver */
     uint16_t index;
-    int cpu;           /* to be pinned to, -1: not pinned */
-    int enter_error;   /* what its thread met when it entered */
-    uint16_t *victims; /* the other workers, nearest first */
+    int cpu;                        /* to be pinned to, -1: not pinned */
+    int enter_error;                /* what its thread met when it entered */
+    uint16_t *victims;              /* the other workers, nearest first */
+    uint16_t reach[WF_SHARE_KINDS]; /* so many of them share a core; a core or a cache; … */
     pthread_t thread;
     _Atomic(int32_t) tid; /* of its thread, for the monitor; 0 before it has entered */
 
     /* owner writes, anybody reads: */
     _Alignas(WF_CACHE_LINE) _Atomic(int64_t) dispatched_at; /* coarse clock of the last dispatch, for the monitor */
     _Atomic(uint64_t) dispatches, yields, suspends, spawned, finished, steals, stolen, parks, wakes, polls, events,
-        stalls, forks_exposed, forks_stolen, forks_moved;
-    _Atomic(uint32_t) now_ms; /* coarse milliseconds, refreshed when the clock is read anyway */
+        stalls, forks_exposed, forks_stolen, forks_moved, searches, searches_failed, looks, robberies;
+    _Atomic(uint64_t) taken[WF_SHARE_KINDS]; /* steals, by what is shared with the victim */
+    _Atomic(uint32_t) now_ms;                /* coarse milliseconds, refreshed when the clock is read anyway */
 
     /* mostly the owner: what it keeps for itself */
     _Alignas(WF_CACHE_LINE) wf_localq local;
@@ -179,6 +183,15 @@ WF_INLINE void wf_object_lock(wf_biased *lock)
 WF_INLINE void wf_object_unlock(wf_biased *lock)
 {
     wf_biased_leave(lock);
+}
+
+/* Count that something was taken from the i-th victim. */
+static inline void wf_count_taken(wf_worker *self, unsigned i)
+{
+    enum wf_share share = WF_SHARE_CORE;
+    while (i >= self->reach[share])
+        share++;
+    wf_count(&self->taken[share], 1);
 }
 
 /* ---- queues (queue.c) ---- */

@@ -82,13 +82,21 @@ typedef struct weft_stats_info {
     uint64_t stacks_live;     /* bound to a coroutine */
     uint64_t operations_live; /* in flight in rings or offload threads */
     uint64_t spawned, finished, dispatched, yielded, suspended;
-    uint64_t steals, stolen; /* successful steals; coroutines moved by them */
-    uint64_t parks, wakes;   /* times a worker slept; times one was woken by another */
-    uint64_t polls, events;  /* looks at the event source that found something; events found */
-    uint64_t stalls;         /* workers that the monitor found stuck */
-    uint64_t forks_exposed;  /* tasks that were offered to other workers */
-    uint64_t forks_stolen;   /* tasks that another worker took */
-    uint64_t forks_moved;    /* tasks that became coroutines because the one that forked them suspended */
+    uint64_t steals, stolen;  /* successful steals; coroutines moved by them */
+    uint64_t parks, wakes;    /* times a worker slept; times one was woken by another */
+    uint64_t polls, events;   /* looks at the event source that found something; events found */
+    uint64_t stalls;          /* workers that the monitor found stuck */
+    uint64_t forks_exposed;   /* tasks that were offered to other workers */
+    uint64_t forks_stolen;    /* tasks that another worker took */
+    uint64_t forks_moved;     /* tasks that became coroutines because the one that forked them suspended */
+    uint64_t searches;        /* times a worker that had nothing looked at the others, for some 50 µs at most */
+    uint64_t searches_failed; /* and found nothing */
+    uint64_t looks;           /* queues of others that it looked at meanwhile */
+    uint64_t robberies; /* steals from a worker that had not dispatched for long; each costs all of them a barrier */
+    uint64_t fences;    /* membarrier(2): interrupts every running thread of the process */
+    /* steals and forks_stolen, by the nearest thing that thief and victim have in common: a core, a cache, a NUMA node, or
+     * nothing (also where the structure of the machine is not known) */
+    uint64_t shared_core, shared_cache, shared_node, shared_nothing;
 } weft_stats_info;
 
 /* Fill in the counters of the running runtime. 0, -EINVAL, -ESRCH when not running. Never suspends. */

@@ -1,4 +1,6 @@
 /* weft_stats: the counts are right when nothing moves, and can be read while everything does. */
+#include <stdlib.h>
+
 #include "runtime.h"
 
 enum { COROUTINES = 50, YIELDS = 20 };
@@ -85,6 +87,66 @@ static void test_stats_a_plain_thread_s_spawns_count(void **state)
     wt_finish();
 }
 
+/* ---- what workers took from each other ---- */
+
+static void *keep_worker(void *arg)
+{
+    int64_t end = weft_now() + WEFT_MILLISECOND;
+    while (weft_now() < end)
+        continue;
+    return arg;
+}
+
+static bool is_stolen_from(void *arg)
+{
+    weft_stats_info *stats = arg;
+    wt_spawn_and_join(COROUTINES, keep_worker, NULL);
+    CHECK_INT(weft_stats(stats), 0);
+    return stats->steals > 0;
+}
+
+static void *count_what_was_taken(void *arg)
+{
+    weft_stats_info stats;
+    (void)arg;
+    wt_until(is_stolen_from, &stats);
+    CHECK(stats.searches >= stats.searches_failed);
+    CHECK(stats.stolen >= stats.steals);
+    CHECK(stats.robberies <= stats.steals);
+    return NULL;
+}
+
+static void test_stats_each_steal_has_its_distance(void **state)
+{
+    (void)state;
+    weft_stats_info stats;
+    setenv("HWLOC_SYNTHETIC", "numa:2 l3:2 core:2 pu:2", 1);
+    wt_start(16);
+    CHECK_INT(weft_run(count_what_was_taken, NULL, NULL), 0);
+    CHECK_INT(weft_stats(&stats), 0); /* nothing is left that could be stolen */
+    CHECK_INT((int64_t)(stats.shared_core + stats.shared_cache + stats.shared_node + stats.shared_nothing),
+              (int64_t)(stats.steals + stats.forks_stolen));
+    wt_stop();
+    unsetenv("HWLOC_SYNTHETIC");
+    wt_finish();
+}
+
+static void *kill_itself(void *arg)
+{
+    weft_stats_info before, after;
+    CHECK_INT(weft_stats(&before), 0);
+    CHECK_INT(weft_kill(weft_self()), 0); /* it runs, so this takes a barrier */
+    CHECK_INT(weft_stats(&after), 0);
+    CHECK(after.fences > before.fences);
+    return arg;
+}
+
+static void test_stats_count_barriers(void **state)
+{
+    (void)state;
+    wt_over_workers(kill_itself, NULL);
+}
+
 /* Reads the counters all the time, also while the runtime starts and stops. */
 static _Atomic(bool) enough;
 
@@ -133,6 +195,8 @@ int main(void)
         cmocka_unit_test(test_stats_count_the_living_exactly_when_they_wait),
         cmocka_unit_test(test_stats_count_yields),
         cmocka_unit_test(test_stats_a_plain_thread_s_spawns_count),
+        cmocka_unit_test(test_stats_each_steal_has_its_distance),
+        cmocka_unit_test(test_stats_count_barriers),
         cmocka_unit_test(test_stats_can_be_read_while_the_runtime_starts_works_and_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
