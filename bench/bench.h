@@ -17,7 +17,7 @@ struct bench_histogram;
 
 enum {
     BENCH_COUNTERS = 2, /* instructions, cycles: user space, all threads */
-    BENCH_METRICS = 16
+    BENCH_METRICS = 40
 };
 
 /* A figure besides the time: what it is, unit last, and its value. */

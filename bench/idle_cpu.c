@@ -79,11 +79,13 @@ int main(int argc, char **argv)
     bench_start_runtime(&b);
     weft_group_add(&all, (int)b.ops);
     put_to_bed(b.ops);
+    bench_stats_begin();
     others(&cpu_ns[0], &switches[0]);
     bench_begin(&b);
     sleep_ms(b.quick ? 2000 : 10000);
     bench_end(&b);
     others(&cpu_ns[1], &switches[1]);
+    bench_stats_end(&b);
     wake_all();
     if (cpu_ns[1] <= cpu_ns[0]) /* the clocks of the process and of this thread were not read at the same moment */
         cpu_ns[1] = cpu_ns[0] + 1;

@@ -22,11 +22,13 @@ import measure  # noqa: E402
 import programs  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
+import scaling  # noqa: E402
 import suite  # noqa: E402
 
 
 EPILOG = """also:
   compare A.json B.json    did weft become significantly slower from A to B? exits with 1 if so
+  scaling [--json FILE]    counts per operation with 1 to 128 workers on machines that are not there
   report DIR               DIR/report.html, one page with plots, from all results of --json in DIR
 
 The table shows, for each workload, weft beside its limit (the same work without a scheduler) and its peers. The exit
@@ -41,7 +43,7 @@ def parse(arguments):
         description="Run the benchmarks and print how weft compares with its limit and its peers.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="./run bench [OPTIONS] | compare A.json B.json | report DIR",
+        usage="./run bench [OPTIONS] | compare A.json B.json | report DIR | scaling [OPTIONS]",
         allow_abbrev=False,
     )
     effort = parser.add_mutually_exclusive_group()
@@ -296,6 +298,8 @@ def main(arguments):
         return compare.main(arguments[1:])
     if arguments[:1] == ["report"]:
         return report.main(arguments[1:])
+    if arguments[:1] == ["scaling"]:
+        return scaling.main(arguments[1:])
     options = parse(arguments)
     if options.build_dir:
         programs.BUILD = Path(options.build_dir).resolve()

@@ -3,6 +3,9 @@
 #ifndef BENCH_RUNTIME_H
 #define BENCH_RUNTIME_H
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "bench/bench.h"
 #include "weft.h"
 
@@ -17,6 +20,61 @@ static inline void bench_start_runtime(const bench *b)
     }
     if (error < 0)
         bench_die("weft_start", error);
+}
+
+/* ---- counters: with WEFT_BENCH_STATS=1 in the environment the line of JSON has those of weft_stats ---- */
+
+/* What they were when the measured part began. */
+static inline weft_stats_info *bench_stats_before(void)
+{
+    static weft_stats_info before;
+
+    return &before;
+}
+
+static inline void bench_stats_begin(void)
+{
+    int error = weft_stats(bench_stats_before());
+
+    if (error < 0)
+        bench_die("weft_stats", error);
+}
+
+/* Add by how much they have grown since, as stats_NAME. */
+static inline void bench_stats_end(bench *b)
+{
+    const weft_stats_info *before = bench_stats_before();
+    const char *wanted = getenv("WEFT_BENCH_STATS");
+    weft_stats_info after;
+    int error = weft_stats(&after);
+
+    if (error < 0)
+        bench_die("weft_stats", error);
+    if (wanted == NULL || strcmp(wanted, "1") != 0)
+        return;
+#define BENCH_STAT(name) bench_add_metric(b, "stats_" #name, (double)(after.name - before->name))
+    BENCH_STAT(spawned);
+    BENCH_STAT(dispatched);
+    BENCH_STAT(suspended);
+    BENCH_STAT(steals);
+    BENCH_STAT(stolen);
+    BENCH_STAT(parks);
+    BENCH_STAT(wakes);
+    BENCH_STAT(polls);
+    BENCH_STAT(stalls);
+    BENCH_STAT(forks_exposed);
+    BENCH_STAT(forks_stolen);
+    BENCH_STAT(forks_moved);
+    BENCH_STAT(searches);
+    BENCH_STAT(searches_failed);
+    BENCH_STAT(looks);
+    BENCH_STAT(robberies);
+    BENCH_STAT(fences);
+    BENCH_STAT(shared_core);
+    BENCH_STAT(shared_cache);
+    BENCH_STAT(shared_node);
+    BENCH_STAT(shared_nothing);
+#undef BENCH_STAT
 }
 
 /* Run the body of the program as a coroutine and stop the runtime; the body takes and keeps the bench. */
@@ -41,12 +99,17 @@ typedef struct bench_measurement {
 static inline void *bench_measurement_body(void *arg)
 {
     bench_measurement *m = arg;
+    bool warm = m->work(m->b, bench_warmup_ops(m->b));
 
-    m->checked = bench_measure(m->b, m->work);
+    bench_stats_begin();
+    bench_begin(m->b);
+    m->checked = m->work(m->b, m->b->ops) && warm;
+    bench_end(m->b);
+    bench_stats_end(m->b);
     return NULL;
 }
 
-/* bench_measure inside a coroutine. */
+/* bench_measure inside a coroutine, and the counters. */
 static inline bool bench_run_measured(bench *b, bench_work *work)
 {
     bench_measurement m = {.b = b, .work = work};

@@ -22,6 +22,7 @@ import report  # noqa: E402
 import results  # noqa: E402
 import run  # noqa: E402
 import runs  # noqa: E402
+import scaling  # noqa: E402
 import stats  # noqa: E402
 import suite  # noqa: E402
 
@@ -694,6 +695,38 @@ class Suite(unittest.TestCase):
         self.assertEqual(suite.find("spawn_fib").worker_counts(12), [1, 2, 4, 8, 12])
         self.assertEqual(suite.find("echo").worker_counts(5), [1, 4])
         self.assertEqual(suite.find("skynet").worker_counts(12), [1, 2])
+
+
+class Scaling(unittest.TestCase):
+    COUNTS = dict.fromkeys(
+        "steals stolen forks_stolen forks_exposed searches searches_failed looks parks wakes robberies fences "
+        "shared_core shared_cache shared_node shared_nothing cpu_us".split(),
+        0,
+    )
+
+    def test_figures_are_per_thousand_operations_and_shares_of_all_steals(self):
+        counts = {"steals": 30, "stolen": 90, "forks_stolen": 10, "shared_core": 10, "shared_nothing": 30, "parks": 5}
+        row = scaling.figures({**self.COUNTS, **counts, "ops": 2000})
+        self.assertEqual((row["steals"], row["each"], row["parks"]), (20, 2.5, 2.5))
+        self.assertEqual((row["core%"], row["cache%"], row["far%"]), (25, 0, 75))
+
+    def test_nothing_counted_is_nothing_and_no_error(self):
+        self.assertEqual(set(scaling.figures({**self.COUNTS, "ops": 1}).values()), {0})
+
+    def test_columns_without_figures_are_left_out(self):
+        rows = [("a 1", {"x": 0, "y": 1.5}), ("a 2", {"x": 0, "y": 1234})]
+        printed = quietly(scaling.print_table, "title", ["x", "y"], rows)[1]
+        self.assertEqual(printed, "\ntitle\n          y\n  a 1   1.5\n  a 2  1234\n")
+
+    def test_bad_command_lines_are_refused(self):
+        for words in (["--workers", "0"], ["--workers", "1,x"], ["--only", "nothing"], ["--machine", "/no/such.xml"]):
+            self.assertEqual(quietly(run.main, ["scaling", *words])[0], 2, words)
+        self.assertEqual(quietly(run.main, ["scaling", "--json", "/no/such/folder/a.json"])[0], 2)
+
+    def test_a_machine_is_told_by_description_or_file(self):
+        self.assertEqual(scaling.told("2x16"), {"HWLOC_SYNTHETIC": scaling.MACHINES["2x16"]})
+        self.assertEqual(scaling.told("core:4 pu:2"), {"HWLOC_SYNTHETIC": "core:4 pu:2"})
+        self.assertEqual(scaling.told("./a.xml"), {"HWLOC_XMLFILE": "./a.xml"})
 
 
 if __name__ == "__main__":
