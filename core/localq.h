@@ -27,13 +27,14 @@
 #endif
 
 typedef struct wf_localq {
-    _Atomic(uint32_t) busy;      /* owner: it is inside */
-    _Atomic(uint32_t) robbed;    /* a thief is inside, or about to be; with the lock */
-    _Atomic(uint32_t) head;      /* whoever is inside; the owner reads it in push */
-    _Atomic(uint32_t) tail;      /* owner */
-    _Atomic(void *) slot;        /* whoever is inside; others look whether there is anything */
-    uint32_t front;              /* whoever is inside: so many from head on were put there by wf_localq_unshift */
-    wf_lock lock;                /* of the thieves among each other */
+    _Atomic(uint32_t) busy;   /* owner: it is inside */
+    _Atomic(uint32_t) robbed; /* a thief is inside, or about to be; with the lock */
+    _Atomic(uint32_t) head;   /* whoever is inside; the owner reads it in push */
+    _Atomic(uint32_t) tail;   /* owner */
+    _Atomic(void *) slot;     /* whoever is inside; others look whether there is anything */
+    _Atomic(uint32_t)
+        front;    /* whoever is inside; others look: so many from head on were put there by wf_localq_unshift */
+    wf_lock lock; /* of the thieves among each other */
     void *items[WF_LOCALQ_SIZE]; /* from head up to tail; i is items[i % size] */
 } wf_localq;
 
@@ -79,6 +80,12 @@ WF_INLINE bool wf_localq_push(wf_localq *q, void *item)
     return true;
 }
 
+/* Inside. */
+WF_INLINE void wf_localq_add_front(wf_localq *q, int32_t change)
+{
+    wf_store_relaxed(&q->front, wf_load_relaxed(&q->front) + (uint32_t)change); /* relaxed: for others it is a hint */
+}
+
 /* Inside: the oldest in the queue. */
 WF_INLINE void *wf_localq_pop(wf_localq *q)
 {
@@ -87,7 +94,7 @@ WF_INLINE void *wf_localq_pop(wf_localq *q)
         return NULL;
     void *item = wf_plain_read(&q->items[head % WF_LOCALQ_SIZE]);
     wf_store_release(&q->head, head + 1); /* ORDER(localq-head): pairs with wf_localq_push. */
-    q->front -= q->front != 0;
+    wf_localq_add_front(q, wf_load_relaxed(&q->front) != 0 ? -1 : 0); /* relaxed: only those inside write it */
     return item;
 }
 
@@ -115,7 +122,7 @@ static inline void wf_localq_unshift(wf_localq *q, void *const *items, uint32_t 
     for (uint32_t i = 0; i < count; i++)
         wf_plain_write(&q->items[(head + i) % WF_LOCALQ_SIZE], items[i]);
     wf_store_relaxed(&q->head, head); /* relaxed: leaving publishes it */
-    q->front += count;
+    wf_localq_add_front(q, (int32_t)count);
 }
 
 #ifndef WF_LOCALQ_LOOKS
@@ -130,7 +137,7 @@ static inline bool wf_localq_take_out(wf_localq *q, const void *item)
     for (uint32_t at = tail; at != head && tail - at < WF_LOCALQ_LOOKS; at--) {
         if (wf_plain_read(&q->items[(at - 1) % WF_LOCALQ_SIZE]) != item)
             continue;
-        q->front -= at - head <= q->front;
+        wf_localq_add_front(q, at - head <= wf_load_relaxed(&q->front) ? -1 : 0); /* relaxed: as above */
         for (; at != tail; at++)
             wf_plain_write(&q->items[(at - 1) % WF_LOCALQ_SIZE], wf_plain_read(&q->items[at % WF_LOCALQ_SIZE]));
         wf_store_relaxed(&q->tail, tail - 1); /* relaxed: leaving publishes it */

@@ -52,7 +52,8 @@ WF_INLINE void wf_ready_push_next(wf_worker *self, wf_coro *coro)
 /* Older ones are in the run queue, and none of them has been brought to the front of the own queue. */
 WF_INLINE bool wf_ready_is_older_waiting(wf_worker *self)
 {
-    return self->local.front == 0 && wf_runq_count(&self->runq) != 0;
+    /* relaxed: a hint; who acts on it looks again, inside */
+    return wf_load_relaxed(&self->local.front) == 0 && wf_runq_count(&self->runq) != 0;
 }
 
 /* Is there anything to look at beside the own queue? What other threads sent, pinned coroutines, the turn of the event source,
