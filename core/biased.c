@@ -52,8 +52,8 @@ static void count(wf_biased *b, uint16_t me, uint16_t favourite)
     bool is_free = favourite == WF_BIAS_NOBODY || favourite == (me | WF_BIAS_REVOKED);
     if (is_due(b, me) && is_free) {
         b->streak = 0;
-        wf_store_relaxed(&b->favourite,
-                         me); /* relaxed: only we enter by it, and others have the lock before they look */
+        /* relaxed: only we enter by it, and others have the lock before they look */
+        wf_store_relaxed(&b->favourite, me);
     } else if (is_free && favourite != WF_BIAS_NOBODY) {
         wf_store_relaxed(&b->favourite, WF_BIAS_NOBODY); /* relaxed: whoever acts on it has the lock */
     }

@@ -46,7 +46,7 @@ enum {
 /* Zero is free, without a favourite. */
 typedef struct wf_biased {
     wf_lock lock;                /* of those who are not the favourite */
-    _Atomic(uint16_t) favourite; /* changes with the lock held */
+    _Atomic(uint16_t) favourite; /* changes with the lock held; nobody, a worker, or the last one and REVOKED */
     _Atomic(uint8_t) inside;     /* the favourite is in, or about to look whether it may be */
     /* whoever is in: */
     uint8_t by_favourite; /* it came in as the favourite */
