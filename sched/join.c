@@ -102,8 +102,8 @@ static inline void tell(wf_coro *self, wf_coro *waiter)
         wf_plain_write(&waiter->wait_data[AT_RESULT], (uintptr_t)wf_load_relaxed(&self->arg)); /* relaxed: our own */
     }
     waiter->wake_value = result;
-    wf_worker *worker = wf_worker_self(); /* there is one; but for the models */
-    if (wf_unlikely(worker == NULL || worker->began == self)) {
+    wf_worker *worker = wf_worker_self();
+    if (worker->began == self) {
         /* One of a crowd, which ended as soon as it had its turn. Most likely the rest of the crowd is joined next: let that run
          * first, one after the other on the same stack, instead of going back and forth. */
         wf_queue_put(worker, waiter, false);

@@ -60,9 +60,9 @@
 #define wf_fetch_or_seq_cst(p, v) MC_RMW_AS("wf_fetch_or_seq_cst", p, v, MC_OR, MC_SEQ_CST)
 #define wf_fetch_and_acq_rel(p, v) MC_RMW_AS("wf_fetch_and_acq_rel", p, v, MC_AND, MC_ACQ_REL)
 
-#define wf_fence_compiler() ((void)0)
-#define wf_fence_after_rmw() mc_fence(MC_SITE("wf_fence_after_rmw", "", MC_FENCE, MC_SEQ_CST, MC_RELAXED))
 #define wf_fence_seq_cst() mc_fence(MC_SITE("wf_fence_seq_cst", "", MC_FENCE, MC_SEQ_CST, MC_RELAXED))
+
+#define wf_fence_after_rmw() mc_fence(MC_SITE("wf_fence_after_rmw", "", MC_FENCE, MC_SEQ_CST, MC_RELAXED))
 
 /* Of core/fence.h. */
 #define wf_fence_light() mc_light_fence(MC_SITE("wf_fence_light", "", MC_FENCE, MC_RELAXED, MC_RELAXED))

@@ -1,6 +1,7 @@
 /* core/localq.h and core/localq.c with two items: what the owner pushed or put into the slot is taken exactly once, by itself or
  * by a robber, and whoever takes it sees what was written before; neither waits for the other for ever. Wrapping, a full queue, a
- * slot that is robbed, and an owner that is robbed twice while it waits.
+ * slot that is robbed, and an owner that is robbed twice while it waits. The owner also takes out what it names, and puts items
+ * before the others.
  */
 #define WF_LOCALQ_SIZE 2
 #define WF_LOCALQ_SPINS 1
@@ -27,6 +28,7 @@ static void setup_at(uint32_t start)
     memset(payload, 0, sizeof payload);
     memset(taken, 0, sizeof taken);
     queue.head = queue.tail = start;
+    mc_quiet(&queue.front, sizeof queue.front); /* by those inside alone */
     made = inside = refused = 0;
 }
 
@@ -78,6 +80,7 @@ static void enter(void)
 
 static void leave(void)
 {
+    mc_check(wf_load_relaxed(&queue.front) <= wf_localq_count(&queue));
     inside--;
     wf_localq_leave(&queue);
 }
@@ -110,6 +113,72 @@ static void take(void)
         item = wf_localq_pop(&queue);
     leave();
     use(item);
+}
+
+/* Somebody joins it. */
+static void take_out(int item)
+{
+    enter();
+    bool found = wf_localq_take_out(&queue, (void *)(uintptr_t)item);
+    leave();
+    if (found)
+        use((void *)(uintptr_t)item);
+}
+
+/* The second oldest goes first. */
+static void take_second(void)
+{
+    enter();
+    void *item = wf_localq_at(&queue, 1);
+    if (item != NULL)
+        mc_check(wf_localq_take_old(&queue, 1));
+    leave();
+    use(item);
+}
+
+/* From the run queue, where it has stood for longer than what is here. */
+static void unshift(void)
+{
+    void *item = make();
+    if (wf_localq_count(&queue) == WF_LOCALQ_SIZE) {
+        use(item);
+        return;
+    }
+    enter();
+    wf_localq_unshift(&queue, &item, 1);
+    leave();
+}
+
+static void take_out_newest(void)
+{
+    take_out(2);
+    push();
+}
+
+static void take_out_oldest(void)
+{
+    take_out(1);
+    push();
+}
+
+static void take_second_and_push(void)
+{
+    take_second();
+    push();
+}
+
+static void push_unshift_and_pop(void)
+{
+    push();
+    unshift();
+    pop();
+}
+
+static void unshift_into_full(void)
+{
+    unshift();
+    pop();
+    unshift();
 }
 
 static void push_and_pop(void)
@@ -233,6 +302,12 @@ static const struct mc_scenario scenarios[] = {
               {"robber", rob_twice})},
     {SCENARIO("slot-and-queue", setup_slot_and_one, nothing_refused, {"owner", take_twice}, {"robber", rob},
               {"robber2", rob})},
+    {SCENARIO("take-out-newest", setup_full, nothing_lost, {"owner", take_out_newest}, {"robber", rob},
+              {"robber2", rob})},
+    {SCENARIO("take-out-oldest", setup_full, nothing_lost, {"owner", take_out_oldest}, {"robber", rob_twice})},
+    {SCENARIO("take-second", setup_full, nothing_lost, {"owner", take_second_and_push}, {"robber", rob_twice})},
+    {SCENARIO("unshift", setup_empty, nothing_refused, {"owner", push_unshift_and_pop}, {"robber", rob_twice})},
+    {SCENARIO("unshift-into-full", setup_full, nothing_lost, {"owner", unshift_into_full}, {"robber", rob_twice})},
     {SCENARIO("displaced-two-robbers", setup_empty, nothing_refused, {"owner", push_next_twice_and_take_twice},
               {"robber", rob}, {"robber2", rob}),
      .deep = true},

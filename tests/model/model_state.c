@@ -399,9 +399,7 @@ static const struct mc_scenario scenarios[] = {
     {SCENARIO("locked-kill-timer", {"coroutine", wait_on_object}, {"waker", wake_object}, {"killer", kill_it},
               {"timer", expire}),
      .deep = true},
-    {SCENARIO("late-waker-killed", {"coroutine", wait_twice}, {"waker", wake_both}, {"killer", kill_it},
-              {"timer", expire}),
-     .deep = true},
+    {SCENARIO("late-waker-killed", {"coroutine", wait_twice}, {"waker", wake_both}, {"killer", kill_it}), .deep = true},
 };
 
 int main(int argc, char **argv)

@@ -15,6 +15,7 @@ static int synced; /* what the sync returned */
 static mc_semaphore stolen;
 static mc_semaphore later;
 static bool second_wait;
+static bool child_ends; /* by itself */
 static bool child_killed;
 static int kills; /* times that the task's coroutine was asked to end */
 
@@ -25,7 +26,10 @@ int weft_kill(weft_t *t)
     mc_check((uintptr_t)t == CHILD_HANDLE);
     mc_check(wf_plain_read(&block) == 1);
     kills++;
-    kill_coroutine(&coros[CHILD]);
+    if (child_ends)
+        kill_or_miss(&coros[CHILD]);
+    else
+        kill_coroutine(&coros[CHILD]);
     return 0;
 }
 
@@ -39,6 +43,7 @@ static void setup(void)
     result = block = synced = kills = 0;
     stolen = later = (mc_semaphore){0};
     second_wait = child_killed = false;
+    child_ends = true;
     coros[CHILD].state = wf_state_make(3, WF_PHASE_RUNNING);
 }
 
@@ -50,7 +55,7 @@ static void adopt(void)
     mc_check((seed & ~(uintptr_t)WF_TASK_SEED_KILL) == 4);
     if (seed & WF_TASK_SEED_KILL) {
         kills++;
-        wf_state_kill(&coros[CHILD]);
+        wf_state_mark_killed(&coros[CHILD]); /* it does not run yet */
     }
 }
 
@@ -119,12 +124,36 @@ static void setup_waiting_again(void)
 
 static void kill_parent(void)
 {
-    kill_coroutine(&coros[PARENT]);
+    kill_or_miss(&coros[PARENT]);
+}
+
+static void kill_waiting_parent(void)
+{
+    mc_wait(&later);
+    kill_or_miss(&coros[PARENT]);
+}
+
+static void setup_until_killed(void)
+{
+    setup();
+    child_ends = false;
+}
+
+static void note_wait(int coro)
+{
+    if (coro == PARENT && waits[PARENT] == 1)
+        mc_post(&later);
+}
+
+static void setup_killed_waiting(void)
+{
+    setup_until_killed();
+    when_parked = note_wait;
 }
 
 static void setup_killed(void)
 {
-    setup();
+    setup_until_killed();
     coros[PARENT].killed = 1;
 }
 
@@ -150,13 +179,11 @@ static const struct mc_scenario scenarios[] = {
     {.name = "kill",
      .setup = setup,
      .threads = {{"parent", sync_task}, {"child", run_child}, {"killer", kill_parent}},
-     .final = nobody_waits,
-     .deep = true},
+     .final = nobody_waits},
     {.name = "kill-ends-the-child",
-     .setup = setup,
-     .threads = {{"parent", sync_task}, {"child", run_until_killed}, {"killer", kill_parent}},
-     .final = child_was_killed,
-     .deep = true},
+     .setup = setup_killed_waiting,
+     .threads = {{"parent", sync_task}, {"child", run_until_killed}, {"killer", kill_waiting_parent}},
+     .final = child_was_killed},
     {.name = "waits-again",
      .setup = setup_waiting_again,
      .threads = {{"parent", sync_and_wait_again}, {"child", run_child}, {"waker", wake_second}},
