@@ -9,7 +9,7 @@
 
 #include "core/fence.h"
 
-enum { ROUNDS = 20000, REMEMBERED = 1 << 14 };
+enum { ROUNDS = 5000, REMEMBERED = 1 << 14 };
 
 /* Light side, turn k:   often := k;   light fence;  saw[k] := seldom
  * heavy side, round n:  seldom := n;  heavy fence;  look at often: k. Turn k + 1 stored after that look, so it saw n. */

@@ -215,6 +215,16 @@ static void *next_of_owner(wf_localq *q)
     return found;
 }
 
+/* The oldest goes out and to the front again. */
+static void put_back(wf_localq *q)
+{
+    wf_localq_enter(q);
+    void *oldest = wf_localq_pop(q);
+    if (oldest != NULL)
+        wf_localq_unshift(q, &oldest, 1);
+    wf_localq_leave(q);
+}
+
 static void test_localq_owner_and_robbers_take_each_item_once(void **state)
 {
     (void)state;
@@ -233,6 +243,10 @@ static void test_localq_owner_and_robbers_take_each_item_once(void **state)
             note(next_of_owner(&shared));
         if (i % 3 == 0)
             note(next_of_owner(&shared));
+        if (i % 7 == 0 && take_out(&shared, &things[i]))
+            note(&things[i]);
+        if (i % 16 == 0)
+            put_back(&shared);
     }
     wf_store_release(&finished, true); /* ORDER(test-finished): pairs with rob. */
     for (int i = 0; i < ROBBERS; i++)  /* what is left is theirs */
