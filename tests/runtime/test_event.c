@@ -1,7 +1,7 @@
 /* weft_event: set wakes all that wait and lets later ones pass. How waits end otherwise is in tests/runtime/test_blocking.c. */
 #include "runtime.h"
 
-enum { WAITERS = 100, ROUNDS = 300, PASSES = 20000 };
+enum { WAITERS = 100, ROUNDS = 300, PASSES = 20000, SPINS = 100 };
 
 struct shared {
     weft_event event, back;
@@ -195,8 +195,9 @@ static void catch_it(struct passing *p, int round)
 {
     p->object = (weft_event)WEFT_EVENT_INIT;
     wf_store_release(&p->round, round); /* ORDER(passing): pairs with pass_by. */
-    while (weft_event_is_set(&p->object) == 0)
-        ;
+    for (int spins = 1; weft_event_is_set(&p->object) == 0; spins++)
+        if (spins % SPINS == 0)
+            weft_yield(); /* it may wait for this very CPU */
     CHECK_INT(weft_event_wait(&p->object), 0);
     volatile uint64_t *gone = &p->object.opaque[0];
     *gone = UINT64_MAX;

@@ -3,7 +3,7 @@
 
 #include "runtime.h"
 
-enum { CHILDREN = 200, ROUNDS = 300, PASSES = 20000 };
+enum { CHILDREN = 200, ROUNDS = 300, PASSES = 20000, SPINS = 100 };
 
 struct shared {
     weft_group group;
@@ -178,8 +178,9 @@ static void catch_it(struct passing *p, int round)
     p->object = (weft_group)WEFT_GROUP_INIT;
     CHECK_INT(weft_group_add(&p->object, 1), 0);
     wf_store_release(&p->round, round); /* ORDER(passing): pairs with pass_by. */
-    while (weft_group_wait_until(&p->object, 0) != 0)
-        ;
+    for (int spins = 1; weft_group_wait_until(&p->object, 0) != 0; spins++)
+        if (spins % SPINS == 0)
+            weft_yield(); /* it may wait for this very CPU */
     volatile uint64_t *gone = &p->object.opaque[0];
     *gone = UINT64_MAX;
     while (wf_load_acquire(&p->done) != round) /* ORDER(passing): pairs with pass_by. */
