@@ -84,7 +84,7 @@ static const wf_coro *owner_of(uintptr_t word)
 }
 
 /* Make self the owner if nobody is. `drop` is WOKEN when the caller is the woken one. */
-static bool take(struct mutex *m, wf_coro *self, uintptr_t drop)
+WF_INLINE bool take(struct mutex *m, wf_coro *self, uintptr_t drop)
 {
     uintptr_t word = 0;
     do {
@@ -139,7 +139,7 @@ static bool take_or_announce(struct mutex *m, struct attempt *a)
     return false;
 }
 
-static int lock_contended(struct mutex *m, struct attempt *a)
+static WF_SLOW int lock_contended(struct mutex *m, struct attempt *a)
 {
     for (;;) {
         if (spin(m, a))
@@ -178,7 +178,7 @@ static int relock(struct mutex *m)
 }
 
 /* Set it free under the lock, for the first in the line to take, or give it to that one. */
-static void wake_next(struct mutex *m)
+static WF_SLOW void wake_next(struct mutex *m)
 {
     wf_object_lock(&m->lock);
     uintptr_t word = wf_load_relaxed(&m->word); /* relaxed: ours, and flags change under the lock */
@@ -198,17 +198,25 @@ static void wake_next(struct mutex *m)
         wf_ready(next, told);
 }
 
-static bool is_wake_due(uintptr_t word)
+WF_INLINE bool is_wake_due(uintptr_t word)
 {
     return (word & HANDOVER) || (word & (WAITERS | WOKEN)) == WAITERS;
 }
 
+/* By `self`? */
+WF_INLINE bool is_held(struct mutex *m, const wf_coro *self)
+{
+    /* relaxed: only self makes it self's own, or no longer so. */
+    const wf_coro *owner = owner_of(wf_load_relaxed(&m->word));
+    return owner != NULL && owner == self;
+}
+
 /* The owner lets go. */
-static void release(struct mutex *m)
+WF_INLINE void release(struct mutex *m)
 {
     uintptr_t word = wf_load_relaxed(&m->word); /* relaxed: ours; the CAS decides about the flags */
     do {
-        if (is_wake_due(word)) {
+        if (wf_unlikely(is_wake_due(word))) {
             wake_next(m);
             return;
         }
@@ -260,7 +268,7 @@ int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline)
     if (error != 0)
         return error;
     struct mutex *m = open_mutex(mutex);
-    if (take(m, self, 0))
+    if (wf_likely(take(m, self, 0)))
         return 0;
     if (wf_mutex_is_held(mutex, self))
         return relock(m);
@@ -284,10 +292,10 @@ int weft_mutex_unlock(weft_mutex *mutex)
 {
     if (mutex == NULL)
         return -EINVAL;
-    if (!wf_mutex_is_held(mutex, wf_self()))
+    if (wf_unlikely(!is_held(open_mutex(mutex), wf_self_fast())))
         return -EPERM;
     struct mutex *m = open_mutex(mutex);
-    if (m->depth > 0)
+    if (wf_unlikely(m->depth > 0))
         m->depth--;
     else
         release(m);
@@ -296,9 +304,7 @@ int weft_mutex_unlock(weft_mutex *mutex)
 
 bool wf_mutex_is_held(weft_mutex *mutex, const wf_coro *self)
 {
-    /* relaxed: only self makes it self's own, or no longer so. */
-    const wf_coro *owner = owner_of(wf_load_relaxed(&open_mutex(mutex)->word));
-    return owner != NULL && owner == self;
+    return is_held(open_mutex(mutex), self);
 }
 
 uint32_t wf_mutex_unlock_all(weft_mutex *mutex)
