@@ -32,23 +32,55 @@ static uint64_t user_data_of(wf_coro *coro, unsigned kind)
     return (uint64_t)(uintptr_t)coro | (kind & WF_OP_POLL ? WF_RING_POLL : WF_RING_OP);
 }
 
-void wf_op_cancel_in(wf_ring *ring, wf_coro *coro)
+/* So that what comes of a cancel is taken for this very wait's: 16 bits of its ticket. */
+static uint64_t cancel_data_of(wf_coro *coro, uint64_t word, unsigned kind)
 {
-    uint64_t word = wf_load_relaxed(&coro->op); /* relaxed: a wrong guess cancels nothing */
-    if ((word & WF_OP_PHASE) != WF_OP_IN_FLIGHT)
-        return;
+    return (word >> WF_OP_TICKET_SHIFT) << 48 | (uint64_t)(uintptr_t)coro | kind;
+}
+
+static void cancel(wf_ring *ring, wf_coro *coro, uint64_t word, unsigned attempt)
+{
     struct io_uring_sqe *sqe = wf_ring_entry(ring);
     io_uring_prep_cancel64(sqe, user_data_of(coro, word & WF_OP_POLL), word & WF_OP_POLL ? IORING_ASYNC_CANCEL_ALL : 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    sqe->user_data = (word >> WF_OP_TICKET_SHIFT) << 48 | (uint64_t)(uintptr_t)coro | WF_RING_CANCEL;
+    sqe->user_data = cancel_data_of(coro, word, WF_RING_CANCEL + attempt);
 }
 
-/* -ENOENT: it is over, or between two states. Any other result: it has been told. */
-void wf_op_cancel_failed(wf_ring *ring, wf_coro *coro, uint16_t ticket, int result)
+void wf_op_cancel_in(wf_ring *ring, wf_coro *coro)
+{
+    uint64_t word = wf_load_relaxed(&coro->op); /* relaxed: a wrong guess cancels nothing */
+    if ((word & WF_OP_PHASE) == WF_OP_IN_FLIGHT)
+        cancel(ring, coro, word, 0);
+}
+
+/* Time for a thread of the kernel to heed a cancel. */
+static void pause_before_next(wf_ring *ring, wf_coro *coro, uint64_t word, unsigned attempt)
+{
+    static struct __kernel_timespec pauses[WF_RING_ATTEMPTS] = {
+        {.tv_nsec = 1000000},  {.tv_nsec = 2000000},  {.tv_nsec = 4000000},  {.tv_nsec = 8000000},
+        {.tv_nsec = 16000000}, {.tv_nsec = 32000000}, {.tv_nsec = 64000000}, {.tv_nsec = 128000000},
+    };
+    struct io_uring_sqe *sqe = wf_ring_entry(ring);
+    io_uring_prep_timeout(sqe, &pauses[attempt], 0, 0);
+    sqe->user_data = cancel_data_of(coro, word, WF_RING_PAUSE + attempt);
+}
+
+/* A cancel that did not succeed, or the pause after it.
+ *   -ENOENT    the operation is over, or between two states: at once again
+ *   -EALREADY  a thread of the kernel runs it, and was sent an interruption, which is lost if it comes before the thread sleeps: again,
+ *              later
+ *   -ETIME     it is later */
+void wf_op_cancel_failed(wf_ring *ring, wf_coro *coro, uint16_t ticket, unsigned attempt, int result)
 {
     uint64_t word = wf_load_relaxed(&coro->op); /* relaxed: a wrong guess costs a look in vain */
-    if (result == -ENOENT && (uint16_t)(word >> WF_OP_TICKET_SHIFT) == ticket)
-        wf_op_cancel_in(ring, coro);
+    if ((word & WF_OP_PHASE) != WF_OP_IN_FLIGHT || (uint16_t)(word >> WF_OP_TICKET_SHIFT) != ticket)
+        return;
+    if (result == -ENOENT)
+        cancel(ring, coro, word, attempt);
+    else if (result == -EALREADY)
+        pause_before_next(ring, coro, word, attempt);
+    else if (result == -ETIME)
+        cancel(ring, coro, word, attempt + 1 < WF_RING_ATTEMPTS ? attempt + 1 : attempt);
 }
 
 /* ---- completions, on the ring's thread ---- */

@@ -26,6 +26,6 @@ void wf_op_cancel_in(struct wf_ring *ring, wf_coro *coro);
 /* For ring.c: a completion. */
 void wf_op_complete(struct wf_ring *ring, wf_coro *coro, int result, unsigned flags);
 void wf_op_complete_poll(struct wf_ring *ring, wf_coro *coro);
-void wf_op_cancel_failed(struct wf_ring *ring, wf_coro *coro, uint16_t ticket, int result);
+void wf_op_cancel_failed(struct wf_ring *ring, wf_coro *coro, uint16_t ticket, unsigned attempt, int result);
 
 #endif

@@ -48,7 +48,8 @@
  *
  * Why a cancel is not in vain: one that finds nothing (-ENOENT) is repeated while the same operation is still in
  * flight. It may have been between two states, neither waiting nor run, and go on to wait: the kernel had found it
- * ready, and will find that it is not.
+ * ready, and will find that it is not. One that found it run by a thread of the kernel (-EALREADY: opening a FIFO,
+ * connecting to a local socket whose listener is full) is repeated after a pause, for the same reason.
  *
  * The model is tests/model/model_op.c.
  */

@@ -111,8 +111,9 @@ static void handle(wf_ring *ring, uint64_t user_data, int result, unsigned flags
         ring->messages = false;
         wake_by_eventfd(wf_rt.workers[user_data >> 6]->source);
         break;
-    case WF_RING_CANCEL:
-        wf_op_cancel_failed(ring, coro, (uint16_t)(user_data >> 48), result);
+    case WF_RING_CANCEL ... WF_RING_CANCEL + WF_RING_ATTEMPTS - 1:
+    case WF_RING_PAUSE ... WF_RING_PAUSE + WF_RING_ATTEMPTS - 1:
+        wf_op_cancel_failed(ring, coro, (uint16_t)(user_data >> 48), user_data % WF_RING_ATTEMPTS, result);
         break;
     }
 }

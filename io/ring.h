@@ -24,11 +24,13 @@
 enum {
     WF_RING_OP = 0,      /* coroutine: its operation has completed */
     WF_RING_POLL = 1,    /* coroutine: one of the operations that its weft_poll started */
-    WF_RING_CANCEL = 2,  /* coroutine: a cancel of its operation, which did not find it; bits 48–63: of the ticket */
     WF_RING_EVENTFD = 3, /* somebody wrote to wakeup_fd */
     WF_RING_WOKEN = 4,   /* a message from another ring */
     WF_RING_WAKE = 5,    /* the message to the ring of worker (user_data >> 6) could not be delivered */
-    WF_RING_KINDS = 63,  /* mask */
+    WF_RING_CANCEL = 8,  /* + attempt, coroutine: a cancel of its operation did not do; bits 48–63: of the ticket */
+    WF_RING_PAUSE = 16,  /* + attempt, coroutine: the pause after such a cancel is over; as above */
+    WF_RING_ATTEMPTS = 8,
+    WF_RING_KINDS = 63, /* mask */
 };
 
 /* User space ends below 2^48, so user_data has room above an address. */

@@ -197,6 +197,8 @@ static void with_each_kind(void (*test)(enum kind kind))
 
 /* ---- deadlines ---- */
 
+enum { CONNECTS = 300 };
+
 static void end_by_deadline(enum kind kind)
 {
     struct place place;
@@ -219,6 +221,24 @@ static void test_call_whose_deadline_passes_returns_etimedout(void **state)
 {
     (void)state;
     wt_over_workers(end_all_by_deadline, NULL);
+}
+
+/* A connect to a local listener that is full is run by a thread of the kernel. The cancel comes at every moment of its way there. */
+static void *connect_in_vain(void *arg)
+{
+    struct place place;
+    (void)arg;
+    open_place(&place, CONNECT);
+    for (int i = 0; i < wt_scaled(CONNECTS); i++)
+        CHECK_INT(make_call(&place, CONNECT, weft_after(i % 100 * 2 * WEFT_MICROSECOND)), -ETIMEDOUT);
+    close_place(&place);
+    return NULL;
+}
+
+static void test_cancel_stops_a_thread_of_the_kernel_whenever_it_comes(void **state)
+{
+    (void)state;
+    wt_over_workers(connect_in_vain, NULL);
 }
 
 static void end_on_thread(enum kind kind)
@@ -599,6 +619,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_call_whose_deadline_passes_returns_etimedout),
+        cmocka_unit_test(test_cancel_stops_a_thread_of_the_kernel_whenever_it_comes),
         cmocka_unit_test(test_call_of_a_plain_thread_whose_deadline_passes_returns_etimedout),
         cmocka_unit_test(test_call_inside_a_timeout_returns_etimedout_and_the_timeout_fired),
         cmocka_unit_test(test_killed_call_returns_ecanceled_once),
