@@ -44,7 +44,7 @@ typedef struct wf_stack {
     struct wf_stack *next; /* in a cache */
     char *base;            /* lowest address of the span: the guard begins here */
     char *top;             /* where the first frame goes: below this descriptor, coloured, 64-byte aligned */
-    struct wf_slab *slab;  /* stack.c: where it goes back to */
+    struct wf_slab *slab;  /* slab.c: where it goes back to */
     uint32_t size;         /* bytes of the span, guard and descriptor included */
     uint32_t guard_size;   /* bytes of the guard: the usable part begins at base + guard_size */
     uint32_t valgrind_id;  /* core/stack_tools.h */
@@ -60,8 +60,9 @@ typedef struct wf_stack_cache {
     /* owner: */
     wf_stack *free[WF_STACK_CLASSES];
     uint32_t count[WF_STACK_CLASSES];
-    uint32_t limit[WF_STACK_CLASSES]; /* of count; 0 until the first one was freed */
-    bool known;                       /* on the list of all caches */
+    uint32_t
+        limit[WF_STACK_CLASSES]; /* of count: then it is looked how many may be kept. 0 until the first one was freed */
+    bool known;                  /* on the list of all caches */
     /* owner writes, anybody reads: */
     _Atomic(int64_t) live; /* handed out by this cache less those taken back; negative when others' stacks end here */
     /* lock of the list of caches: */
@@ -120,6 +121,10 @@ WF_INLINE void wf_stack_free(wf_stack_cache *cache, wf_stack *stack, bool wipe)
 
 /* Everything the cache holds goes to the pool (a worker ends, or memory is short). Owner only. */
 void wf_stack_cache_flush(wf_stack_cache *cache);
+
+/* The owner has nothing to do: some of what the cache holds beyond its part goes to the pool, some 40 µs worth. True: call it again
+ * if there still is nothing to do. Owner only. */
+bool wf_stack_cache_shed(wf_stack_cache *cache);
 
 /* Give the pages below `sp` of a parked stack back to the kernel; they read as zero afterwards. */
 void wf_stack_trim(wf_stack *stack, const void *sp);

@@ -1,5 +1,5 @@
 /* What Valgrind and AddressSanitizer want to know about stacks. Without them every function here is nothing, or a few
- * instructions that only Valgrind sees. Included by core/stack.c only. */
+ * instructions that only Valgrind sees. Included by core/stack.c and core/slab.c only. */
 #ifndef WF_CORE_STACK_TOOLS_H
 #define WF_CORE_STACK_TOOLS_H
 

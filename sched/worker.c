@@ -69,8 +69,19 @@ static void sleep_in(wf_worker *self, uint32_t where)
     }
 }
 
+/* Memory goes back while there is nothing better to do. False: there is. */
+static bool shed(wf_worker *self)
+{
+    while (wf_stack_cache_shed(&self->stacks))
+        if (wf_queue_has_work(self))
+            return false;
+    return true;
+}
+
 static void park(wf_worker *self)
 {
+    if (!shed(self))
+        return;
     wf_idle_enter(&wf_rt.idle, self->index, self->searching);
     self->searching = false;
     if (!wf_queue_has_work(self) && !stopping()) {

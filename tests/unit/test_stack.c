@@ -418,6 +418,53 @@ static void test_stack_threads_exchanging_stacks_never_share_one(void **state)
     assert_int_equal(overwritten, 0);
 }
 
+/* ---- how many a cache holds ---- */
+
+enum { CROWD = 4000, WAVE = 200, LEAST = 64 };
+
+static wf_stack *crowd[CROWD];
+
+static void hold_crowd(wf_stack_cache *cache)
+{
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = wf_stack_new(cache, CLASS_64K);
+    assert_int_equal(wf_stack_live(), CROWD);
+}
+
+static void test_stack_cache_holds_a_wave_while_many_are_in_use(void **state)
+{
+    (void)state;
+    wf_stack_cache cache = {0};
+    hold_crowd(&cache);
+    for (int i = 0; i < WAVE; i++)
+        wf_stack_free(&cache, crowd[i], false);
+    assert_int_equal(cache.count[CLASS_64K], WAVE);
+    for (int i = WAVE; i < CROWD; i++)
+        wf_stack_free(&cache, crowd[i], false);
+    assert_in_range(cache.count[CLASS_64K], 1, 2 * LEAST);
+    wf_stack_cache_flush(&cache);
+}
+
+static void test_stack_shed_gives_back_what_fewer_in_use_do_not_justify(void **state)
+{
+    (void)state;
+    wf_stack_cache cache = {0};
+    hold_crowd(NULL);
+    for (int i = 0; i < WAVE; i++)
+        wf_stack_free(&cache, crowd[i], false);
+    assert_int_equal(cache.count[CLASS_64K], WAVE);
+    assert_false(wf_stack_cache_shed(&cache));
+    for (int i = WAVE; i < CROWD; i++)
+        wf_stack_free(NULL, crowd[i], false);
+    int rounds = 0;
+    while (wf_stack_cache_shed(&cache))
+        rounds++;
+    assert_in_range(rounds, 2, WAVE);
+    assert_int_equal(cache.count[CLASS_64K], LEAST);
+    wf_stack_cache_flush(&cache);
+    assert_int_equal(wf_stack_live(), 0);
+}
+
 /* ---- many ---- */
 
 enum { MANY = 100000 };
@@ -480,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_stack_wipe_zeroes_what_was_used),
         cmocka_unit_test(test_stack_trim_drops_pages_below_and_keeps_those_above),
         cmocka_unit_test(test_stack_live_counts_across_caches),
+        cmocka_unit_test(test_stack_cache_holds_a_wave_while_many_are_in_use),
+        cmocka_unit_test(test_stack_shed_gives_back_what_fewer_in_use_do_not_justify),
         cmocka_unit_test(test_stack_threads_exchanging_stacks_never_share_one),
         cmocka_unit_test(test_stack_hundred_thousand_are_guarded_and_memory_returns),
     };
