@@ -125,22 +125,43 @@ static void name_culprit(wf_worker *worker, look *seen, int64_t now_ns, int64_t 
            (long long)((now_ns - seen->since_ns) / WEFT_MILLISECOND), what);
 }
 
-/* True when the worker has dispatched since the last look, or runs something. */
-static bool look_at(wf_worker *worker, int64_t now_ns)
+enum worker_state { IDLE, MOVING, RUNNING }; /* MOVING: it has dispatched since the last look */
+
+static enum worker_state look_at(wf_worker *worker, int64_t now_ns)
 {
     look *seen = &monitor.looks[worker->index];
     uint64_t dispatches = wf_load_relaxed(&worker->dispatches); /* relaxed: only compared */
     bool runs = wf_load_relaxed(&worker->current) != NULL;      /* relaxed: as above */
-    if (dispatches != seen->dispatches) {
-        *seen = (look){.dispatches = dispatches, .since_ns = now_ns, .cpu_ns = cpu_time(worker), .asleep_ns = -1};
-        return true;
-    }
+    if (dispatches == seen->dispatches)
+        return runs ? RUNNING : IDLE;
+    *seen = (look){.dispatches = dispatches, .since_ns = now_ns, .cpu_ns = cpu_time(worker), .asleep_ns = -1};
+    return MOVING;
+}
+
+/* It runs the same coroutine as at the last look: for too long? What it keeps is handed over if somebody is there to take it; where all
+ * are stuck, the kernel merely lets others run, and their queues had better stay as they are. */
+static void look_at_running(wf_worker *worker, int64_t now_ns, bool is_helped)
+{
+    look *seen = &monitor.looks[worker->index];
     int64_t period_ns = (int64_t)wf_rt.config.monitor_ms * WEFT_MILLISECOND;
-    if (runs && now_ns - seen->since_ns >= period_ns) {
-        name_culprit(worker, seen, now_ns, period_ns);
+    if (now_ns - seen->since_ns < period_ns)
+        return;
+    name_culprit(worker, seen, now_ns, period_ns);
+    if (is_helped)
         hand_over(worker, now_ns);
-    }
-    return runs;
+}
+
+/* True when any of them is active. */
+static bool look_at_all(int64_t now_ns)
+{
+    static enum worker_state states[WF_WORKERS_MAX];
+    unsigned count[RUNNING + 1] = {0};
+    for (unsigned i = 0; i < wf_rt.count; i++)
+        count[states[i] = look_at(wf_rt.workers[i], now_ns)]++;
+    for (unsigned i = 0; i < wf_rt.count; i++)
+        if (states[i] == RUNNING)
+            look_at_running(wf_rt.workers[i], now_ns, count[RUNNING] < wf_rt.count);
+    return count[IDLE] < wf_rt.count;
 }
 
 static void *monitor_main(void *arg)
@@ -151,9 +172,8 @@ static void *monitor_main(void *arg)
     int64_t active_ns = wf_clock_now();
     while (wf_load_acquire(&monitor.stop) == GO) { /* ORDER(monitor-stop): pairs with wf_monitor_stop. */
         int64_t now = wf_clock_now();
-        for (unsigned i = 0; i < wf_rt.count; i++)
-            if (look_at(wf_rt.workers[i], now))
-                active_ns = now;
+        if (look_at_all(now))
+            active_ns = now;
         if (now - active_ns < QUIET_LOOKS_NS) {
             wf_futex_wait(&monitor.stop, GO, now + period);
             continue;

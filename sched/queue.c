@@ -34,51 +34,74 @@
 
 enum {
     SHARED_BATCH = 32, /* most coroutines that one visit takes from the shared queue */
-    BEGUN_LOOKS = 4,   /* each may be a cache miss */
-    STUCK_NS = 50000,  /* five times what robbing costs both */
-    SUSPICIONS = 8,    /* the last look comes after 6 ms; then it is the monitor's turn */
+    SHARED_BUSY =
+        16, /* ... and where much is queued already: with a batch of timers fewer than are dispatched until the next */
+    BEGUN_LOOKS = 4,  /* each may be a cache miss */
+    STUCK_NS = 50000, /* five times what robbing costs both */
+    SUSPICIONS = 8,   /* the last look comes after 6 ms; then it is the monitor's turn */
 };
 
 /* ---- the shared queue ---- */
 
-static void put_shared(wf_coro *first, wf_coro *last, uint64_t count)
+/* The lock is held. */
+static void append_shared(wf_coro *coro)
 {
-    last->link = NULL;
-    wf_lock_take(&wf_rt.shared_lock);
-    if (wf_rt.shared_tail == NULL)
-        wf_rt.shared_head = first;
+    wf_shared *list = coro->stack != NULL ? &wf_rt.shared_begun : &wf_rt.shared_new;
+    coro->link = NULL;
+    if (list->tail == NULL)
+        list->head = coro;
     else
-        wf_rt.shared_tail->link = first;
-    wf_rt.shared_tail = last;
+        list->tail->link = coro;
+    list->tail = coro;
+}
+
+static void put_shared(wf_coro *const *coros, uint32_t count)
+{
+    wf_lock_take(&wf_rt.shared_lock);
+    for (uint32_t i = 0; i < count; i++)
+        append_shared(coros[i]);
     /* relaxed: the lock orders the queue; readers of the count alone are fenced by sched/idle.h. */
     wf_store_relaxed(&wf_rt.shared_count, wf_load_relaxed(&wf_rt.shared_count) + count);
     wf_unlock(&wf_rt.shared_lock);
 }
 
-/* Take this worker's share of the shared queue: one to run, others into its own run queue. */
+/* Take up to `most` from one list: the first is returned in *first if there is none yet, the others are queued here. Returns how
+ * many. The lock is held. */
+static uint64_t take_from(wf_worker *self, wf_shared *list, uint64_t most, wf_coro **first)
+{
+    uint64_t taken = 0;
+    for (; taken < most && list->head != NULL; taken++) {
+        wf_coro *coro = list->head;
+        wf_coro *rest = coro->link; /* queued, it may be gone at once */
+        if (*first == NULL)
+            *first = coro;
+        else if (!wf_localq_push(&self->local, coro))
+            break;
+        list->head = rest;
+        if (rest == NULL)
+            list->tail = NULL;
+    }
+    return taken;
+}
+
+/* Take this worker's share of the shared queue: one to run, others into its own queue. Those that have begun before those that have
+ * not; and few of either where much is queued already, or the own queue would be pushed out to where they come from. */
 static wf_coro *take_shared(wf_worker *self)
 {
     if (wf_load_relaxed(&wf_rt.shared_count) == 0) /* relaxed: a hint */
         return NULL;
+    bool busy = wf_localq_count(&self->local) > WF_LOCALQ_SIZE / 4;
+    wf_coro *first = NULL;
     wf_lock_take(&wf_rt.shared_lock);
     uint64_t count = wf_load_relaxed(&wf_rt.shared_count); /* relaxed: under the lock */
     uint64_t share = count / wf_rt.count + 1;
-    if (share > SHARED_BATCH)
-        share = SHARED_BATCH;
-    wf_coro *first = NULL;
-    uint64_t taken = 0;
-    while (taken < share && wf_rt.shared_head != NULL) {
-        wf_coro *coro = wf_rt.shared_head;
-        wf_coro *rest = coro->link;
-        if (first == NULL)
-            first = coro;
-        else if (!wf_localq_push(&self->local, coro))
-            break;
-        wf_rt.shared_head = rest;
-        taken++;
-    }
-    if (wf_rt.shared_head == NULL)
-        wf_rt.shared_tail = NULL;
+    uint64_t most = busy ? SHARED_BUSY : SHARED_BATCH;
+    if (share > most)
+        share = most;
+    uint64_t taken = take_from(self, &wf_rt.shared_begun, share, &first);
+    if (busy)
+        share = taken + 1;
+    taken += take_from(self, &wf_rt.shared_new, share - taken, &first);
     wf_store_relaxed(&wf_rt.shared_count, count - taken); /* relaxed: under the lock */
     wf_unlock(&wf_rt.shared_lock);
     return first;
@@ -89,13 +112,12 @@ static wf_coro *take_shared(wf_worker *self)
 /* Into the run queue; when that is full, half of it and this one go to the shared queue, so that others can help. */
 static void put_behind(wf_worker *self, wf_coro *coro)
 {
-    void *old[WF_RUNQ_SIZE / 2];
+    wf_coro *old[WF_RUNQ_SIZE / 2 + 1];
     if (wf_runq_push(&self->runq, coro))
         return;
-    uint32_t count = wf_runq_pop_many(&self->runq, old, WF_RUNQ_SIZE / 2);
-    for (uint32_t i = 0; i < count; i++)
-        ((wf_coro *)old[i])->link = i + 1 < count ? old[i + 1] : coro;
-    put_shared(count > 0 ? old[0] : coro, coro, count + 1);
+    uint32_t count = wf_runq_pop_many(&self->runq, (void **)old, WF_RUNQ_SIZE / 2);
+    old[count++] = coro;
+    put_shared(old, count);
     wf_queue_wake_one(self);
 }
 
@@ -154,7 +176,7 @@ void wf_queue_put(wf_worker *self, wf_coro *coro, bool next)
         }
     } else if (self == NULL) {
         wf_foreign_enter();
-        put_shared(coro, coro, 1);
+        put_shared(&coro, 1);
         wf_queue_wake_one(NULL);
         wf_foreign_leave();
     } else if (next) {
@@ -167,7 +189,7 @@ void wf_queue_put(wf_worker *self, wf_coro *coro, bool next)
 void wf_queue_put_quiet(wf_worker *self, wf_coro *coro)
 {
     if (!wf_localq_push(&self->local, coro) && !wf_runq_push(&self->runq, coro))
-        put_shared(coro, coro, 1);
+        put_shared(&coro, 1);
 }
 
 void wf_queue_wake_one(wf_worker *self)
@@ -275,9 +297,8 @@ static wf_coro *take_turn(wf_worker *self)
 static void refill(wf_worker *self)
 {
     void *taken[WF_LOCALQ_SIZE / 4];
-    if (wf_localq_count(&self->local) > WF_LOCALQ_SIZE - WF_LOCALQ_SIZE / 4)
-        return;
-    uint32_t count = wf_runq_pop_many(&self->runq, taken, WF_LOCALQ_SIZE / 4);
+    uint32_t room = WF_LOCALQ_SIZE - wf_localq_count(&self->local);
+    uint32_t count = wf_runq_pop_many(&self->runq, taken, room < WF_LOCALQ_SIZE / 4 ? room : WF_LOCALQ_SIZE / 4);
     wf_localq_enter(&self->local);
     wf_localq_unshift(&self->local, taken, count);
     wf_localq_leave(&self->local);
@@ -357,7 +378,7 @@ static void defer(wf_coro *coro)
                     "end, but none is running; raise vm.max_map_count or the memory limit, or lower WEFT_STACK_SIZE");
     else if (due)
         wf_log(WEFT_LOG_WARN, NO_STACK "end; raise vm.max_map_count or the memory limit, or spawn fewer at a time");
-    put_shared(coro, coro, 1);
+    put_shared(&coro, 1);
 }
 
 static inline wf_coro *next_of(wf_worker *self)

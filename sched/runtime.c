@@ -275,8 +275,8 @@ static void reset(void)
     wf_rt.shared_lock = (wf_lock){0};
     wf_rt.idle.sleepers = 0;
     memset(wf_rt.idle.listed, 0, sizeof(wf_rt.idle.listed));
-    wf_rt.shared_head = NULL;
-    wf_rt.shared_tail = NULL;
+    wf_rt.shared_begun = (wf_shared){NULL, NULL};
+    wf_rt.shared_new = (wf_shared){NULL, NULL};
     /* relaxed, all of these: no other thread uses the runtime in this phase. */
     wf_store_relaxed(&wf_rt.idle.counts, 0);
     wf_store_relaxed(&wf_rt.shared_count, 0);

@@ -28,7 +28,7 @@
 #include "sched/worker.h"
 
 enum {
-    BATCH = 64, /* timers fired before the lock is let go and the coroutines are queued */
+    BATCH = 32, /* timers fired before the lock is let go and the coroutines are queued */
 };
 
 #define RETRY_NS (WEFT_MILLISECOND)
@@ -121,34 +121,51 @@ static bool fire(wf_worker *worker, wf_coro *coro, int64_t now_ns)
     return false;
 }
 
+/* Fire up to BATCH of those that are due. True: there may be more. */
+static bool run_batch(wf_worker *self, wf_worker *worker, int64_t now_ns, int *fired)
+{
+    wf_coro *expired[BATCH];
+    int count = 0;
+    bool more = true;
+    wf_object_lock(&worker->wheel_lock);
+    /* Somebody who read the clock later may have been here already. What is due to the wheel has to be due to us: a timer that
+     * it hands out and that we file again would come back at once, for ever. */
+    if (now_ns < wf_wheel_now(&worker->wheel))
+        now_ns = wf_wheel_now(&worker->wheel);
+    while (more && count < BATCH) {
+        wf_timer *timer = wf_wheel_expire(&worker->wheel, now_ns);
+        more = timer != NULL;
+        if (more) {
+            wf_coro *coro = wf_container_of(timer, wf_coro, timer);
+            if (fire(worker, coro, now_ns))
+                expired[count++] = coro;
+        }
+    }
+    wf_store_relaxed(&worker->wheel_next, wf_wheel_next(&worker->wheel)); /* relaxed: as in file */
+    wf_object_unlock(&worker->wheel_lock);
+    for (int i = 0; i < count; i++) {
+        expired[i]->wake_value = -ETIMEDOUT;
+        wf_queue_put(self, expired[i], false);
+    }
+    *fired += count;
+    return more;
+}
+
+enum { SHARED_MOST = 4096 }; /* 400,000 timers a second of a worker that is stuck: the monitor comes every 10 ms */
+
+/* Those that find the own queue full would be pushed out, to the shared queue, and others with them. So they stay in the wheel until
+ * there is room, but for one batch: fewer than are dispatched until the next turn (WF_READY_TURN). */
+static bool has_room(wf_worker *self)
+{
+    if (self == NULL)
+        return wf_load_relaxed(&wf_rt.shared_count) < SHARED_MOST; /* relaxed: roughly */
+    return wf_localq_count(&self->local) <= WF_LOCALQ_SIZE / 2;
+}
+
 int wf_timer_run(wf_worker *self, wf_worker *worker, int64_t now_ns)
 {
     int fired = 0;
-    bool more = true;
-    while (more) {
-        wf_coro *expired[BATCH];
-        int count = 0;
-        wf_object_lock(&worker->wheel_lock);
-        /* Somebody who read the clock later may have been here already. What is due to the wheel has to be due to us: a timer that
-         * it hands out and that we file again would come back at once, for ever. */
-        if (now_ns < wf_wheel_now(&worker->wheel))
-            now_ns = wf_wheel_now(&worker->wheel);
-        while (more && count < BATCH) {
-            wf_timer *timer = wf_wheel_expire(&worker->wheel, now_ns);
-            more = timer != NULL;
-            if (more) {
-                wf_coro *coro = wf_container_of(timer, wf_coro, timer);
-                if (fire(worker, coro, now_ns))
-                    expired[count++] = coro;
-            }
-        }
-        wf_store_relaxed(&worker->wheel_next, wf_wheel_next(&worker->wheel)); /* relaxed: as in file */
-        wf_object_unlock(&worker->wheel_lock);
-        for (int i = 0; i < count; i++) {
-            expired[i]->wake_value = -ETIMEDOUT;
-            wf_queue_put(self, expired[i], false);
-        }
-        fired += count;
-    }
+    while (run_batch(self, worker, now_ns, &fired) && has_room(self))
+        continue;
     return fired;
 }

@@ -103,6 +103,12 @@ typedef struct wf_worker {
     wf_wheel wheel;
 } wf_worker;
 
+/* FIFO by link. */
+typedef struct wf_shared {
+    wf_coro *head;
+    wf_coro *tail;
+} wf_shared;
+
 enum wf_runtime_phase {
     WF_RUNTIME_OFF,
     WF_RUNTIME_STARTING,
@@ -123,10 +129,10 @@ typedef struct wf_runtime {
     uint32_t fpenv[8]; /* floating-point control words that coroutines start with */
     wf_idle idle;
 
-    /* lock shared_lock: runnable coroutines from foreign threads and from overflowing run queues, FIFO by link */
+    /* lock shared_lock: runnable coroutines from foreign threads and from overflowing run queues */
     _Alignas(WF_CACHE_LINE) wf_lock shared_lock;
-    wf_coro *shared_head;
-    wf_coro *shared_tail;
+    wf_shared shared_begun; /* those that have a stack */
+    wf_shared shared_new;   /* those that have none yet */
     _Atomic(uint64_t) shared_count;
 
     /* Spawned by plain threads, since the process began: a thread may count itself in and, being refused, out again across a
