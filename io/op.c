@@ -21,10 +21,9 @@ struct cancel_message {
     wf_coro *coro;
 };
 
-static void count_in_flight(wf_ring *ring, uint64_t more)
+static void count_started(wf_ring *ring)
 {
-    /* relaxed: a counter that only this thread writes. */
-    wf_store_relaxed(&ring->in_flight, wf_load_relaxed(&ring->in_flight) + more);
+    wf_store_relaxed(&ring->started, wf_load_relaxed(&ring->started) + 1); /* relaxed: only the owner writes it */
 }
 
 static uint64_t user_data_of(wf_coro *coro, unsigned kind)
@@ -44,6 +43,7 @@ static void cancel(wf_ring *ring, wf_coro *coro, uint64_t word, unsigned attempt
     io_uring_prep_cancel64(sqe, user_data_of(coro, word & WF_OP_POLL), word & WF_OP_POLL ? IORING_ASYNC_CANCEL_ALL : 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     sqe->user_data = cancel_data_of(coro, word, WF_RING_CANCEL + attempt);
+    wf_ring_ready(ring);
 }
 
 void wf_op_cancel_in(wf_ring *ring, wf_coro *coro)
@@ -63,6 +63,7 @@ static void pause_before_next(wf_ring *ring, wf_coro *coro, uint64_t word, unsig
     struct io_uring_sqe *sqe = wf_ring_entry(ring);
     io_uring_prep_timeout(sqe, &pauses[attempt], 0, 0);
     sqe->user_data = cancel_data_of(coro, word, WF_RING_PAUSE + attempt);
+    wf_ring_ready(ring);
 }
 
 /* A cancel that did not succeed, or the pause after it.
@@ -83,12 +84,13 @@ void wf_op_cancel_failed(wf_ring *ring, wf_coro *coro, uint16_t ticket, unsigned
         cancel(ring, coro, word, attempt + 1 < WF_RING_ATTEMPTS ? attempt + 1 : attempt);
 }
 
-/* ---- completions, on the ring's thread ---- */
+/* ---- completions, by whoever takes them out of the ring ---- */
 
 /* It may go on, and end, as soon as its word says DONE. */
 static void finish(wf_ring *ring, wf_coro *coro)
 {
-    count_in_flight(ring, UINT64_MAX);
+    uint64_t completed = wf_load_relaxed(&ring->completed); /* relaxed: under drain_lock */
+    wf_store_release(&ring->completed, completed + 1);      /* ORDER(ring-completed): pairs with wf_ring_in_flight. */
     uint64_t ticket = wf_op_finish(&coro->op);
     if (ticket != 0)
         wf_wake(coro, ticket, 0);
@@ -101,6 +103,7 @@ void wf_op_complete(wf_ring *ring, wf_coro *coro, int result, unsigned flags)
     finish(ring, coro);
 }
 
+/* By the owner. */
 void wf_op_complete_poll(wf_ring *ring, wf_coro *coro)
 {
     uint64_t was = coro->wait_data[1]--;
@@ -168,7 +171,8 @@ int wf_op_run(wf_coro *self, const struct io_uring_sqe *entry, int fd, int64_t d
     struct io_uring_sqe *sqe = wf_ring_entry(ring);
     *sqe = *entry;
     sqe->user_data = user_data_of(self, 0);
-    count_in_flight(ring, 1);
+    count_started(ring);
+    wf_ring_ready(ring);
     if (wf_ring_queued(ring) >= BATCH)
         wf_ring_submit(ring);
     int ended = await(self, ticket, home, 0, (void *)(intptr_t)fd, deadline);
@@ -186,6 +190,7 @@ static void prepare_poll(wf_ring *ring, wf_coro *self, const struct pollfd *fds,
         struct io_uring_sqe *sqe = wf_ring_entry(ring);
         io_uring_prep_poll_add(sqe, fds[i].fd, (unsigned short)fds[i].events);
         sqe->user_data = user_data_of(self, WF_OP_POLL);
+        wf_ring_ready(ring);
     }
 }
 
@@ -200,7 +205,7 @@ int wf_op_poll(wf_coro *self, const struct pollfd *fds, nfds_t n, int64_t deadli
     wf_op_start(&self->op, ticket, WF_OP_POLL);
     /* While the entries are prepared a full queue may be submitted, and the first of them complete. */
     self->wait_data[1] = count | POLL_BUILDING;
-    count_in_flight(ring, 1);
+    count_started(ring);
     prepare_poll(ring, self, fds, n);
     self->wait_data[1] &= ~POLL_BUILDING;
     if (self->wait_data[1] & POLL_ENDED)

@@ -55,6 +55,15 @@ struct wf_driver {
     /* The runtime stops and no coroutine is left: end what threads the source has of its own. NULL: it has none. */
     void (*stop)(void);
 
+    /* For a worker that is stuck in a coroutine; all NULL: it cannot be helped.
+     * is_due: does its source wait for its thread to enter the kernel? From any thread.
+     * nudge: enter the kernel for that. On the worker's thread, in a signal handler that may have interrupted anything.
+     * relieve: wake the coroutines whose operations have completed, in the worker's place, unless it has dispatched more often than
+     * that by now. From a plain thread. Returns how many. */
+    bool (*is_due)(struct wf_worker *worker);
+    void (*nudge)(struct wf_worker *worker);
+    int (*relieve)(struct wf_worker *worker, uint64_t dispatches);
+
     /* How many operations are in flight in this worker's source, for weft_stats. From any thread. NULL: it does not count. */
     uint64_t (*live)(struct wf_worker *worker);
 };

@@ -3,7 +3,8 @@
  *
  * The monitor looks at all workers every config.monitor_ms. One that runs a coroutine and has not dispatched since the last look is
  * stuck. Its run queue is stolen by the others as always, so an idle one is woken; what it keeps for itself is moved to the shared queue;
- * its timers are fired from here.
+ * its timers are fired from here; the coroutines whose operations have completed in its event source are woken from here, too, and
+ * where that needs the worker's own thread, that gets a signal (sched/nudge.c), and the next look comes soon.
  *
  * The coroutine is named in the log, once per stall, and only if it is to blame. A worker whose thread the kernel did not let run,
  * because the machine is busy, looks the same from here at first; so the culprit has either used as much CPU time since its
@@ -26,10 +27,12 @@
 #include "core/symbol.h"
 #include "core/syscall.h"
 #include "sched/dump.h"
+#include "sched/nudge.h"
 #include "sched/worker.h"
 
 enum {
     QUIET_LOOKS_NS = 1000000000, /* this long without a dispatch, then deep sleep */
+    NUDGED_NS = 1000000,         /* how long a nudged worker may take to enter the kernel */
 };
 
 typedef struct look {
@@ -43,6 +46,7 @@ typedef struct look {
 static struct {
     pthread_t thread;
     bool running;
+    bool nudged;            /* somebody was, at the last look */
     _Atomic(uint32_t) stop; /* futex: GO or STOP */
     look looks[WF_WORKERS_MAX];
 } monitor;
@@ -62,6 +66,18 @@ static void hand_over(wf_worker *worker, int64_t now_ns)
         wf_timer_run(NULL, worker, now_ns);
     if (wf_runq_count(&worker->runq) != 0)
         wf_queue_wake_one(NULL);
+}
+
+/* What has completed in its event source, for coroutines that others can run. */
+static void relieve(wf_worker *worker, uint64_t dispatches)
+{
+    if (wf_rt.driver->relieve == NULL)
+        return;
+    if (wf_rt.driver->is_due(worker)) {
+        wf_nudge_send(worker);
+        monitor.nudged = true;
+    }
+    wf_rt.driver->relieve(worker, dispatches);
 }
 
 /* CPU time that the worker's thread has used. */
@@ -147,8 +163,10 @@ static void look_at_running(wf_worker *worker, int64_t now_ns, bool is_helped)
     if (now_ns - seen->since_ns < period_ns)
         return;
     name_culprit(worker, seen, now_ns, period_ns);
-    if (is_helped)
+    if (is_helped) {
         hand_over(worker, now_ns);
+        relieve(worker, seen->dispatches);
+    }
 }
 
 /* True when any of them is active. */
@@ -172,10 +190,11 @@ static void *monitor_main(void *arg)
     int64_t active_ns = wf_clock_now();
     while (wf_load_acquire(&monitor.stop) == GO) { /* ORDER(monitor-stop): pairs with wf_monitor_stop. */
         int64_t now = wf_clock_now();
+        monitor.nudged = false;
         if (look_at_all(now))
             active_ns = now;
         if (now - active_ns < QUIET_LOOKS_NS) {
-            wf_futex_wait(&monitor.stop, GO, now + period);
+            wf_futex_wait(&monitor.stop, GO, now + (monitor.nudged ? NUDGED_NS : period));
             continue;
         }
         /* ORDER(monitor-sleep): store-load pair with park in sched/worker.c: asleep, then the workers once more. An exchange, so
@@ -204,6 +223,7 @@ int wf_monitor_start(void)
         monitor.looks[i] = (look){0};
     wf_store_relaxed(&monitor.stop, GO);        /* relaxed: its thread does not exist yet */
     wf_store_relaxed(&wf_rt.monitor_asleep, 0); /* relaxed: as above */
+    wf_nudge_start();
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
@@ -211,8 +231,10 @@ int wf_monitor_start(void)
     int error = pthread_create(&monitor.thread, NULL, monitor_main, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     monitor.running = error == 0;
-    if (error != 0)
+    if (error != 0) {
+        wf_nudge_stop();
         wf_complain("cannot start: the monitor's thread was refused; raise RLIMIT_NPROC or set WEFT_MONITOR_MS=0");
+    }
     return -error;
 }
 
@@ -225,6 +247,7 @@ void wf_monitor_stop(void)
     wf_monitor_notice();
     pthread_join(monitor.thread, NULL);
     monitor.running = false;
+    wf_nudge_stop();
 }
 
 void wf_monitor_forget(void)

@@ -148,6 +148,10 @@ static int enter(wf_worker *self)
         }
     }
     learn_stack(self);
+    sigset_t nudges;
+    sigemptyset(&nudges);
+    sigaddset(&nudges, SIGURG);
+    pthread_sigmask(SIG_UNBLOCK, &nudges, NULL); /* sched/nudge.c */
     int error = wf_fault_thread_enter(&self->fault_stack);
     if (error != 0)
         return error;
