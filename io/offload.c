@@ -8,6 +8,7 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "core/futex.h"
+#include "sched/census.h"
 #include "sched/waiters.h"
 #include "sched/worker.h"
 #include "weft.h"
@@ -53,16 +54,15 @@ static void run_job(wf_job *job)
     job->run(job);
     wf_object_lock(&pool.lock);
     job->state = WF_JOB_DONE;
-    wf_fetch_sub_relaxed(&wf_rt.operations, 1); /* relaxed: a counter for people */
     bool abandoned = job->abandoned;
-    wf_coro *waiter = abandoned ? NULL : wf_waiters_claim(&job->waiters);
-    if (!abandoned && waiter == NULL)
-        return; /* its owner is on the way to look */
+    wf_coro *waiter = abandoned ? NULL : wf_waiters_claim(&job->waiters); /* NULL: its owner is on the way to look */
     wf_object_unlock(&pool.lock);
     if (abandoned)
         job->discard(job);
-    else
+    else if (waiter != NULL)
         wf_ready(waiter, 0);
+    /* ORDER(operations): pairs with judge in sched/deadlock.c: it has woken whom it wakes. */
+    wf_fetch_sub_acq_rel(&wf_rt.operations, 1);
     wf_object_lock(&pool.lock);
 }
 
@@ -82,6 +82,8 @@ static bool wait_for_job(void)
 static void *run_thread(void *arg)
 {
     struct thread *self = arg;
+    wf_helper helper = {0};
+    wf_helper_enter(&helper);
     wf_object_lock(&pool.lock);
     for (bool wanted = true; wanted;) {
         wf_job *job = next_job();
@@ -91,6 +93,7 @@ static void *run_thread(void *arg)
             wanted = !pool.stopping && wait_for_job();
     }
     pool.threads--;
+    wf_helper_leave(&helper);
     wf_list_remove(&self->node);
     wf_list_push_back(&pool.ended, &self->node);
     wf_object_unlock(&pool.lock);
@@ -151,7 +154,7 @@ static void take_back(wf_job *job)
 {
     wf_list_remove(&job->node);
     pool.queued--;
-    wf_fetch_sub_relaxed(&wf_rt.operations, 1); /* relaxed: a counter for people */
+    wf_fetch_sub_relaxed(&wf_rt.operations, 1); /* relaxed: by its owner, which runs */
 }
 
 /* Queue it, and see that there is a thread for it. Returns with the lock, unless it fails. */
@@ -162,7 +165,7 @@ static int submit(wf_job *job)
     job->abandoned = false;
     wf_list_push_back(&pool.queue, &job->node);
     pool.queued++;
-    wf_fetch_add_relaxed(&wf_rt.operations, 1); /* relaxed: a counter for people */
+    wf_fetch_add_relaxed(&wf_rt.operations, 1); /* relaxed: by its owner, which runs; its worker's park publishes it */
     wf_fetch_add_relaxed(&pool.call, 1);        /* relaxed: the lock orders it */
     bool wants_thread = pool.queued > pool.idle && pool.threads < wf_rt.config.offload_threads;
     if (pool.idle > 0)

@@ -11,7 +11,7 @@
  * So the mutex's own lock is taken inside the lock of the line, and nowhere the other way round. A coroutine that
  * waited for the mutex is queued there while the line is locked: a few dozen instructions.
  *
- * A signal that was used up by a waiter is reported by 0: one that returns -ECANCELED or -ETIMEDOUT was not claimed by
+ * A signal that was used up by a waiter is reported by 0: one that returns an error was not claimed by
  * any signal, which then went to the next in the line.
  *
  * Rejected: moving the waiters of a broadcast to the line of the mutex instead of waking them (requeueing). Workers run

@@ -42,6 +42,7 @@ typedef struct setting {
 static const char *const io_words[] = {"auto", "uring", "epoll"};
 static const char *const pin_words[] = {"none", "core"};
 static const char *const guard_words[] = {"auto", "madvise", "mprotect", "none"};
+static const char *const deadlock_words[] = {"error", "report", "off"};
 static const char *const log_words[] = {"off", "error", "warn", "info", "debug"};
 
 #define FIELD(field) .name = #field, .offset = offsetof(weft_config, field)
@@ -73,6 +74,8 @@ static const setting settings[] = {
      .what = "yes or no", .expected = "1 or 0"},
     {FIELD(dump_signal), .variable = "WEFT_DUMP_SIGNAL", .kind = SIGNAL, .usual = 0,
      .what = "a signal that a program may use", .expected = "a name such as USR1, a number, or 0 for none"},
+    {FIELD(deadlock), .variable = "WEFT_DEADLOCK", WORDS(deadlock_words), .usual = WEFT_DEADLOCK_ERROR,
+     .what = "a way to treat deadlocks", .expected = "error, report or off"},
 };
 
 enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };

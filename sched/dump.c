@@ -324,6 +324,14 @@ static void show(wf_coro *coro, void *arg)
     dump.count++;
 }
 
+static void show_waiting(wf_coro *coro, void *arg)
+{
+    const unsigned *most = arg;
+    /* relaxed: a hint, looked at again. */
+    if (wf_state_phase(wf_load_relaxed(&coro->state)) == WF_PHASE_WAITING && dump.count < *most)
+        show(coro, NULL);
+}
+
 /* The name that the thread has in the kernel. */
 static void take_thread_name(picture *p, int32_t tid)
 {
@@ -339,8 +347,9 @@ static void take_thread_name(picture *p, int32_t tid)
 }
 
 /* A plain thread, if it waits at this moment: in a futex, and then it is WAITING, or in ppoll. */
-static void show_thread(wf_coro *thread, int32_t tid, const void *frame)
+static void show_thread(wf_coro *thread, int32_t tid, const void *frame, void *arg)
 {
+    (void)arg;
     picture p = {.frames = 0};
     if (dump.error != 0 || !take_block(thread, &p))
         return;
@@ -359,26 +368,46 @@ static void show_thread(wf_coro *thread, int32_t tid, const void *frame)
     dump.threads++;
 }
 
-int weft_dump(int fd)
+/* Called with nothing, returns with the lock and errno saved. */
+static int begin(int fd)
 {
-    /* ORDER(phase): pairs with weft_start: the configuration and the choices were made before the runtime was on. */
-    if (wf_load_acquire(&wf_rt.phase) < WF_RUNTIME_ON)
-        return -ESRCH;
     int saved = errno; /* libc may set it; nothing here suspends */
     wf_lock_take(&dump.lock);
     dump.fd = fd;
     dump.error = 0;
     dump.count = 0;
     dump.threads = 0;
-    say("weft: %u workers, event source %s\n", wf_rt.count, wf_rt.driver->name);
-    wf_coro_each(show, NULL);
-    wf_thread_each(show_thread);
-    say("weft: %u coroutines and %u waiting threads in all\n", dump.count, dump.threads);
+    return saved;
+}
+
+static int end(int saved)
+{
     flush();
     int error = dump.error;
     wf_unlock(&dump.lock);
     errno = saved;
     return error;
+}
+
+int weft_dump(int fd)
+{
+    /* ORDER(phase): pairs with weft_start: the configuration and the choices were made before the runtime was on. */
+    if (wf_load_acquire(&wf_rt.phase) < WF_RUNTIME_ON)
+        return -ESRCH;
+    int saved = begin(fd);
+    say("weft: %u workers, event source %s\n", wf_rt.count, wf_rt.driver->name);
+    wf_coro_each(show, NULL);
+    wf_thread_each(show_thread, NULL);
+    say("weft: %u coroutines and %u waiting threads in all\n", dump.count, dump.threads);
+    return end(saved);
+}
+
+void wf_dump_waiting(int fd, unsigned most)
+{
+    int saved = begin(fd);
+    wf_coro_each(show_waiting, &most);
+    wf_thread_each(show_thread, NULL);
+    end(saved);
 }
 
 void wf_dump_fork_lock(void)

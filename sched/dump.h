@@ -15,6 +15,9 @@ const char *wf_coro_format_id(uint64_t id, char buffer[static WF_CORO_ID_TEXT]);
  * core/fault.h. */
 void wf_dump_fault(const void *fault_address, char *buffer, size_t size);
 
+/* The part of weft_dump about coroutines that wait, at most so many of them, and about the threads that do. */
+void wf_dump_waiting(int fd, unsigned most);
+
 /* Dump to stderr whenever signal `number` comes (config.dump_signal; 0: nothing to do). A thread of its own does it, since a
  * handler may not. 0, -EAGAIN, -ENOMEM, -EINVAL. */
 int wf_dump_signal_start(int number);

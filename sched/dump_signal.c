@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sched/census.h"
 #include "sched/dump.h"
 #include "sched/worker.h"
 
@@ -30,15 +31,19 @@ static void ask(int number)
 
 static void *serve(void *arg)
 {
+    wf_helper helper = {0};
     (void)arg;
+    wf_helper_enter(&helper);
     for (;;) {
         while (sem_wait(&signals.asked) != 0)
             continue; /* EINTR */
         /* relaxed: the semaphore orders it */
         if (wf_load_relaxed(&signals.stopping))
-            return NULL;
+            break;
         weft_dump(STDERR_FILENO);
     }
+    wf_helper_leave(&helper);
+    return NULL;
 }
 
 /* A thread with all signals blocked: the program's own belong to the program's threads. */

@@ -10,6 +10,7 @@
  */
 #include <pthread.h>
 
+#include "sched/census.h"
 #include "sched/dump.h"
 #include "sched/forks.h"
 #include "sched/monitor.h"
@@ -47,6 +48,7 @@ static void in_child(void)
     wf_forks_forget();
     wf_worker_forget();
     wf_monitor_forget();
+    wf_helpers_forget();
     wf_dump_signal_forget();
     wf_coro_forget_all();
     wf_rt.workers = NULL;
@@ -54,6 +56,7 @@ static void in_child(void)
     wf_rt.foreign_base = wf_load_relaxed(&wf_rt.foreign_spawned);
     wf_store_relaxed(&wf_rt.foreign, 0);
     wf_store_relaxed(&wf_rt.operations, 0);
+    wf_quiet_forget(&wf_rt.quiet);
     wf_store_relaxed(&wf_rt.phase, WF_RUNTIME_OFF);
 }
 

@@ -6,7 +6,7 @@
  *   join     lock; closed? it has ended. The handle still names it? Link, and suspend; the commit step unlocks
  *   end      result, DONE (release); lock; take every waiter off the ring and claim it. One that joins gets the result, and the end
  *            takes its reference: it never looks at the block again. Closed
- *   give up  (deadline, kill) lock; closed, or taken off: it has ended after all; else unlink, unlock
+ *   give up  (deadline, kill, deadlock) lock; closed, or taken off: it has ended after all; else unlink, unlock
  *
  * No wake-up is lost: a waiter is on the ring and WAITING before it lets go of the lock; one that comes after the end sees closed.
  * No block is recycled under a joiner: as long as it has not been claimed its target has not got past the lock, and afterwards
@@ -208,7 +208,7 @@ static int wait_in_ring(wf_coro *self, wf_coro *target, int64_t deadline, bool t
     wf_store_relaxed(&target->joiners, word | WF_JOINERS_LOCKED); /* relaxed: the unlock publishes it */
     int result = wf_wait_held(self, bounded ? WF_WAIT_JOIN_UNTIL : WF_WAIT_JOIN, bounded ? target : joined(target),
                               deadline, wf_held_joiners(target));
-    if (wf_unlikely(result == -ETIMEDOUT || result == -ECANCELED) && !unlink_node(target, &self->wait_node))
+    if (wf_unlikely(result < 0) && wf_wait_was_ended(result) && !unlink_node(target, &self->wait_node))
         return ENDED; /* in the same moment */
     return result;
 }
@@ -484,7 +484,7 @@ void wf_kill_claim(const weft_t *t)
     wf_coro *coro = wf_coro_hold(t);
     if (coro == NULL)
         return; /* it has ended meanwhile */
-    if (wf_state_claim_killed(coro))
+    if (wf_state_claim_killable(coro))
         wf_ready_fifo(coro, -ECANCELED);
     wf_coro_release(wf_worker_self(), coro);
 }

@@ -12,6 +12,10 @@
  *
  * An idle process must not wake up: after a second in which nothing was dispatched and every worker is parked, the monitor sleeps
  * in a futex until a worker comes out of its park.
+ *
+ * Once all has been quiet for 20 ms it looks for a deadlock (sched/deadlock.c). If a thread of which weft knows nothing could end
+ * the quiet, it looks again when the quiet has lasted twice as long, and so on: some ten times in the first minute, then hardly
+ * ever.
  */
 #include "sched/monitor.h"
 
@@ -26,6 +30,8 @@
 #include "core/peek.h"
 #include "core/symbol.h"
 #include "core/syscall.h"
+#include "sched/census.h"
+#include "sched/deadlock.h"
 #include "sched/dump.h"
 #include "sched/nudge.h"
 #include "sched/worker.h"
@@ -33,6 +39,7 @@
 enum {
     QUIET_LOOKS_NS = 1000000000, /* this long without a dispatch, then deep sleep */
     NUDGED_NS = 1000000,         /* how long a nudged worker may take to enter the kernel */
+    DEADLOCK_NS = 20000000,      /* this long without a dispatch, then a look for a deadlock */
 };
 
 typedef struct look {
@@ -49,6 +56,11 @@ static struct {
     bool nudged;            /* somebody was, at the last look */
     _Atomic(uint32_t) stop; /* futex: GO or STOP */
     look looks[WF_WORKERS_MAX];
+    /* its own thread: */
+    int64_t active_ns;   /* when a worker last did anything */
+    int64_t deadlock_ns; /* when to look for a deadlock; WEFT_NEVER: not before something happens */
+    int64_t patience_ns; /* and how long before the look after that */
+    bool has_looked;     /* in this quiet */
 } monitor;
 
 enum { GO = 0, STOP = 1 };
@@ -182,29 +194,85 @@ static bool look_at_all(int64_t now_ns)
     return count[IDLE] < wf_rt.count;
 }
 
+/* ---- deadlocks ---- */
+
+/* Something happens, or may: the next look is that of a new quiet. */
+static void expect_deadlock(int64_t at_ns)
+{
+    monitor.has_looked = false;
+    monitor.patience_ns = DEADLOCK_NS;
+    monitor.deadlock_ns = wf_rt.config.deadlock != WEFT_DEADLOCK_OFF ? at_ns : WEFT_NEVER;
+}
+
+/* A thread has begun to wait since the last look. */
+static bool is_asked(void)
+{
+    return monitor.has_looked && !wf_quiet_is_looked_at(&wf_rt.quiet);
+}
+
+static void look_for_deadlock(int64_t now_ns)
+{
+    if (is_asked()) /* not at once: threads that wake each other without end would ask for a look each time */
+        expect_deadlock(now_ns + DEADLOCK_NS);
+    if (now_ns < monitor.deadlock_ns)
+        return;
+    enum wf_verdict verdict = wf_deadlock_look();
+    monitor.has_looked = verdict == WF_VERDICT_LIVES || verdict == WF_VERDICT_MAYBE;
+    if (verdict == WF_VERDICT_MAYBE)
+        monitor.patience_ns *= 2;
+    monitor.deadlock_ns = now_ns + monitor.patience_ns;
+    if (verdict ==
+        WF_VERDICT_LIVES) /* once more before the deep sleep, from which every worker that gets up wakes it */
+        monitor.deadlock_ns =
+            now_ns - monitor.active_ns < QUIET_LOOKS_NS ? monitor.active_ns + QUIET_LOOKS_NS : WEFT_NEVER;
+}
+
+/* ---- the thread ---- */
+
+static bool goes_on(void)
+{
+    return wf_load_acquire(&monitor.stop) == GO; /* ORDER(monitor-stop): pairs with wf_monitor_stop. */
+}
+
+/* Until a worker comes out of its park, or a look for a deadlock is due. */
+static void sleep_deeply(void)
+{
+    /* ORDER(monitor-sleep): store-load pair with park in sched/worker.c: asleep, then the workers once more. An exchange, so
+     * that whoever has just ended a sleep to stop the monitor, or to have it look, is seen to have asked for it. */
+    wf_exchange_seq_cst(&wf_rt.monitor_asleep, 1);
+    bool all_parked = wf_idle_idle(wf_load_seq_cst(&wf_rt.idle.counts)) == wf_rt.count;
+    if (all_parked && !is_asked() && goes_on())
+        wf_futex_wait(&wf_rt.monitor_asleep, 1, monitor.deadlock_ns);
+    bool noticed = wf_exchange_seq_cst(&wf_rt.monitor_asleep, 0) == 0; /* ORDER(monitor-sleep) */
+    if (all_parked && (is_asked() || !noticed))
+        return;
+    monitor.active_ns = wf_clock_now();
+    expect_deadlock(monitor.active_ns + DEADLOCK_NS);
+}
+
 static void *monitor_main(void *arg)
 {
+    wf_helper helper = {0};
     (void)arg;
+    wf_helper_enter(&helper);
     pthread_setname_np(pthread_self(), "weft-monitor");
     int64_t period = (int64_t)wf_rt.config.monitor_ms * WEFT_MILLISECOND;
-    int64_t active_ns = wf_clock_now();
-    while (wf_load_acquire(&monitor.stop) == GO) { /* ORDER(monitor-stop): pairs with wf_monitor_stop. */
+    monitor.active_ns = wf_clock_now();
+    expect_deadlock(monitor.active_ns + DEADLOCK_NS);
+    while (goes_on()) {
         int64_t now = wf_clock_now();
         monitor.nudged = false;
-        if (look_at_all(now))
-            active_ns = now;
-        if (now - active_ns < QUIET_LOOKS_NS) {
-            wf_futex_wait(&monitor.stop, GO, now + (monitor.nudged ? NUDGED_NS : period));
-            continue;
+        if (look_at_all(now)) {
+            monitor.active_ns = now;
+            expect_deadlock(now + DEADLOCK_NS);
         }
-        /* ORDER(monitor-sleep): store-load pair with park in sched/worker.c: asleep, then the workers once more. An exchange, so
-         * that whoever has just ended a sleep to stop the monitor is seen to have asked for it. */
-        wf_exchange_seq_cst(&wf_rt.monitor_asleep, 1);
-        if (wf_idle_idle(wf_load_seq_cst(&wf_rt.idle.counts)) == wf_rt.count && wf_load_acquire(&monitor.stop) == GO)
-            wf_futex_wait(&wf_rt.monitor_asleep, 1, INT64_MAX);
-        wf_store_seq_cst(&wf_rt.monitor_asleep, 0); /* ORDER(monitor-sleep) */
-        active_ns = wf_clock_now();
+        look_for_deadlock(now);
+        if (now - monitor.active_ns < QUIET_LOOKS_NS)
+            wf_futex_wait(&monitor.stop, GO, now + (monitor.nudged ? NUDGED_NS : period));
+        else
+            sleep_deeply();
     }
+    wf_helper_leave(&helper);
     return NULL;
 }
 
@@ -224,6 +292,7 @@ int wf_monitor_start(void)
     wf_store_relaxed(&monitor.stop, GO);        /* relaxed: its thread does not exist yet */
     wf_store_relaxed(&wf_rt.monitor_asleep, 0); /* relaxed: as above */
     wf_nudge_start();
+    wf_deadlock_begin();
     sigset_t all;
     sigset_t before;
     sigfillset(&all);

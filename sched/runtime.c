@@ -282,6 +282,7 @@ static void reset(void)
     wf_store_relaxed(&wf_rt.shared_count, 0);
     wf_store_relaxed(&wf_rt.drained, 0);
     wf_store_relaxed(&wf_rt.entered, 0);
+    wf_store_relaxed(&wf_rt.stopper, 0);
 }
 
 static void close_sources(unsigned opened)
@@ -356,7 +357,7 @@ int wf_runtime_ensure(void)
 /* ---- stopping ---- */
 
 /* True when no coroutine is left; false at the deadline. */
-static bool wait_until_empty(int64_t deadline)
+static bool sleep_until_empty(int64_t deadline)
 {
     for (;;) {
         uint32_t seen = wf_load_acquire(&wf_rt.drained); /* ORDER(drained): pairs with wf_runtime_count_finished. */
@@ -368,6 +369,19 @@ static bool wait_until_empty(int64_t deadline)
         int64_t until = now + 100 * WEFT_MILLISECOND; /* an end may have been counted just before DRAINING was seen */
         wf_futex_wait(&wf_rt.drained, seen, until < deadline ? until : deadline);
     }
+}
+
+/* The same; without a deadline this thread is one that waits for good, as long as there is a coroutine. */
+static bool wait_until_empty(int64_t deadline)
+{
+    if (deadline != WEFT_NEVER)
+        return sleep_until_empty(deadline);
+    /* ORDER(stopper): pairs with is_stopping in sched/census.c. */
+    wf_store_release(&wf_rt.stopper, (int32_t)wf_syscall3(SYS_gettid, 0, 0, 0));
+    wf_deadlock_thread_waits();
+    bool empty = sleep_until_empty(deadline);
+    wf_store_relaxed(&wf_rt.stopper, 0); /* relaxed: there is no coroutine, and so no deadlock with it */
+    return empty;
 }
 
 static void mark_one(wf_coro *coro, void *arg)

@@ -20,8 +20,8 @@
  *   RUNNING → anything      only the worker that runs it (yield, done: plain stores; commit: CAS, since a waker may be
  *                           setting NOTIFIED)
  *   RUNNING → +NOTIFIED     a waker that holds the ticket (wf_state_wake), e.g. a completion
- *   WAITING → READY         exactly one of: a waker, weft_kill, the timer, the commit step itself. All by CAS on the
- *                           exact word, so exactly one wins, and none wins twice: the ticket has moved on by then
+ *   WAITING → READY         exactly one of: a waker, weft_kill, the timer, the end of a deadlock, the commit step itself.
+ *                           All by CAS on the exact word, so exactly one wins, and none wins twice: the ticket has moved on by then
  *   READY, NEW → RUNNING    the worker that took it from a queue; nobody else may touch the word then: plain store
  *
  * Whoever makes WAITING → READY owns the coroutine until it has queued it: it writes wake_value first.
@@ -189,8 +189,9 @@ static inline void wf_state_abandon(wf_coro *self)
     } while (!wf_cas_acq_rel(&self->state, &state, fresh));
 }
 
-/* WAITING and KILLABLE → READY of one that is marked as killed. True: the caller must queue it with -ECANCELED. */
-static inline bool wf_state_claim_killed(wf_coro *coro)
+/* WAITING and KILLABLE → READY of one that is marked as killed, or in a deadlock. True: the caller must queue it, with -ECANCELED or
+ * -EDEADLK. */
+static inline bool wf_state_claim_killable(wf_coro *coro)
 {
     /* ORDER(state-wait): pairs with wf_state_commit_wait and wf_state_commit_locked. */
     uint64_t state = wf_load_acquire(&coro->state);
@@ -213,12 +214,12 @@ static inline void wf_state_mark_killed(wf_coro *coro)
 static inline bool wf_state_kill(wf_coro *coro)
 {
     wf_state_mark_killed(coro);
-    if (wf_state_claim_killed(coro)) /* most are asleep, and need no fence */
+    if (wf_state_claim_killable(coro)) /* most are asleep, and need no fence */
         return true;
     /* ORDER(state-kill): `killed`, then the state; pairs with wf_state_commit_wait and wf_state_commit_locked: one of the two sees
      * the other's store. */
     wf_fence_heavy();
-    return wf_state_claim_killed(coro);
+    return wf_state_claim_killable(coro);
 }
 
 /* WAITING and TIMED → READY, by a timer: of the very wait that `seen` is of. A timer reads the state first, then the deadline, and

@@ -10,9 +10,9 @@
  *        - sets the effective deadline: the earlier of `deadline` and the ambient ones
  *        - switches to the next coroutine; the commit step, on that one's stack, makes self WAITING, then unlocks
  *        - returns unlocked, when somebody has claimed self and queued it
- *   6. result -ETIMEDOUT or -ECANCELED: a timer or a kill claimed it, so wait_node may still be linked:
- *        wf_wait_unlink(self, lock) takes it off. Any other result is the wake_value that the waker gave, and the
- *        waker has unlinked it.
+ *   6. wf_wait_was_ended(result): a timer (-ETIMEDOUT), a kill (-ECANCELED) or the end of a deadlock (-EDEADLK) claimed
+ *        it, so wait_node may still be linked: wf_wait_unlink(self, lock) takes it off. Any other result is the
+ *        wake_value that the waker gave, and the waker has unlinked it.
  *
  * And a primitive that wakes:
  *
@@ -50,8 +50,15 @@ static inline int wf_check(wf_coro *self)
     return wf_unlikely(wf_load_relaxed(&self->killed)) && self->shield == 0 ? -125 /* ECANCELED */ : 0;
 }
 
-/* Step 5 above. `lock` is held on entry and not on return. The result is the waker's value, -ETIMEDOUT or -ECANCELED. A
- * deadline that has passed means: do not wait. */
+/* Was a wait with this result ended by something else than a waker: a deadline, a kill, or the end of a deadlock? These leave the
+ * waiter on its list. */
+static inline bool wf_wait_was_ended(int result)
+{
+    return result == -110 /* ETIMEDOUT */ || result == -125 /* ECANCELED */ || result == -35 /* EDEADLK */;
+}
+
+/* Step 5 above. `lock` is held on entry and not on return. The result is the waker's value, -ETIMEDOUT, -ECANCELED or
+ * -EDEADLK. A deadline that has passed means: do not wait. */
 int wf_wait_held(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_held held);
 
 WF_INLINE int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_biased *lock)
@@ -62,8 +69,8 @@ WF_INLINE int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object
 /* The same for a wait that nothing but its waker may end: neither kill nor any deadline. */
 int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_biased *lock);
 
-/* Wait for a waker that was given (self, wf_state_ticket(self)) and will call wf_wake. As above; on -ETIMEDOUT and
- * -ECANCELED the waker may still come, with a ticket that is stale by then. If the waker was faster than the suspension
+/* Wait for a waker that was given (self, wf_state_ticket(self)) and will call wf_wake. As above; on -ETIMEDOUT,
+ * -ECANCELED and -EDEADLK the waker may still come, with a ticket that is stale by then. If the waker was faster than the suspension
  * the result is 0. */
 int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline);
 int wf_wait_ticket_firm(wf_coro *self, enum wf_wait_kind kind, void *object);

@@ -119,8 +119,8 @@ static inline wf_coro *wf_task_end(weft_task *task, uint64_t *ticket)
     return (wf_coro *)((uintptr_t)state & ~(uintptr_t)(WF_CACHE_LINE - 1));
 }
 
-/* By its coroutine: wait until a task that is AWAY has ended, however long it takes. 0; -ECANCELED, -ETIMEDOUT: the wait was ended,
- * and the task's coroutine killed (or it ended at that moment). */
+/* By its coroutine: wait until a task that is AWAY has ended, however long it takes. 0; -ECANCELED, -ETIMEDOUT,
+ * -EDEADLK: the wait was ended, and the task's coroutine killed (or it ended at that moment). */
 int wf_task_wait_for(weft_task *task, wf_coro *self);
 
 /* By the task's coroutine, at its end. */

@@ -136,6 +136,8 @@ void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held)
     if (result == WF_COMMIT_PARKED) {
         /* relaxed: our own */
         int64_t deadline = bits & WF_STATE_TIMED ? wf_load_relaxed(&self->deadline) : WEFT_NEVER;
+        if (deadline == WEFT_NEVER)
+            wf_deadlock_thread_waits();
         sleep_until_awake(self, deadline);
     }
     wf_state_dispatch(self);
@@ -160,14 +162,23 @@ void wf_thread_waits_elsewhere(wf_coro *self, enum wf_wait_kind kind, void *obje
     wf_store_relaxed(&self->wait_kind, (uint8_t)kind);
 }
 
-void wf_thread_each(void (*visit)(wf_coro *thread, int32_t tid, const void *frame))
+void wf_thread_each(void (*visit)(wf_coro *thread, int32_t tid, const void *frame, void *arg), void *arg)
 {
     /* ORDER(thread-blocks): pairs with new_block. */
     for (thread_block *block = wf_load_acquire(&pool.all); block != NULL; block = block->next) {
         int32_t tid = wf_load_relaxed(&block->tid); /* relaxed: the visitor finds out what has changed */
         if (tid != 0)
-            visit(&block->coro, tid, wf_load_relaxed(&block->frame)); /* relaxed: as above */
+            visit(&block->coro, tid, wf_load_relaxed(&block->frame), arg); /* relaxed: as above */
     }
+}
+
+wf_coro *wf_thread_of(int32_t tid)
+{
+    /* ORDER(thread-blocks): pairs with new_block. */
+    for (thread_block *block = wf_load_acquire(&pool.all); block != NULL; block = block->next)
+        if (wf_load_relaxed(&block->tid) == tid) /* relaxed: as above */
+            return &block->coro;
+    return NULL;
 }
 
 /* In the child of a fork: of all threads only the calling one is there, under another number. */

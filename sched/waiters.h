@@ -40,14 +40,14 @@ WF_INLINE wf_coro *wf_waiters_claim_first(wf_list *line)
     return wf_likely(wf_state_claim(coro)) ? coro : wf_waiters_claim(line);
 }
 
-/* Wait in `line`, at its end. `lock` is held on entry and not on return. The waker's value, or -ETIMEDOUT or
- * -ECANCELED, and then self is off the line. */
+/* Wait in `line`, at its end. `lock` is held on entry and not on return. The waker's value, or -ETIMEDOUT, -ECANCELED or
+ * -EDEADLK, and then self is off the line. */
 WF_INLINE int wf_wait_in_line(wf_coro *self, wf_list *line, enum wf_wait_kind kind, void *object, int64_t deadline,
                               wf_biased *lock)
 {
     wf_list_push_back(line, &self->wait_node);
     int result = wf_wait_locked(self, kind, object, deadline, lock);
-    if (wf_unlikely(result == -ETIMEDOUT || result == -ECANCELED))
+    if (wf_unlikely(result < 0) && wf_wait_was_ended(result))
         wf_wait_unlink(self, lock);
     return result;
 }

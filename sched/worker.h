@@ -14,6 +14,7 @@
 #include "core/topology.h"
 #include "core/wheel.h"
 #include "sched/coro.h"
+#include "sched/deadlock.h"
 #include "sched/driver.h"
 #include "sched/held.h"
 #include "sched/idle.h"
@@ -143,7 +144,9 @@ typedef struct wf_runtime {
     _Atomic(uint32_t) monitor_asleep; /* futex: the monitor sleeps until a worker comes out of its park */
     _Atomic(uint32_t) entered;        /* futex: workers whose thread has entered, or could not */
     _Atomic(uint32_t) drained;        /* futex: changes when the last coroutine ends while somebody stops the runtime */
-    _Atomic(uint64_t) operations;     /* in flight in offload threads; rings count their own */
+    _Atomic(uint64_t) operations;     /* in flight in offload threads, waking included; rings count their own */
+    _Atomic(int32_t) stopper;         /* the thread that waits in weft_stop without a deadline, by its number; else 0 */
+    wf_quiet quiet;                   /* has the monitor looked for a deadlock? */
 } wf_runtime;
 
 extern wf_runtime wf_rt;
@@ -337,8 +340,11 @@ void wf_thread_wake(wf_coro *thread);
 /* The thread begins a wait that does not go through wf_thread_wait, in the function whose frame that is; WF_WAIT_NONE: it is over. */
 void wf_thread_waits_elsewhere(wf_coro *self, enum wf_wait_kind kind, void *object, const void *frame);
 
-/* Walk the blocks of all plain threads that have one, for weft_dump: its number, and the frame in which it waits or waited last. */
-void wf_thread_each(void (*visit)(wf_coro *thread, int32_t tid, const void *frame));
+/* Walk the blocks of all plain threads that have one: its number, and the frame in which it waits or waited last. */
+void wf_thread_each(void (*visit)(wf_coro *thread, int32_t tid, const void *frame, void *arg), void *arg);
+
+/* The block of the plain thread with this number, NULL when it has none. It may end at any moment. */
+wf_coro *wf_thread_of(int32_t tid);
 
 /* ---- counters (stats.c) ---- */
 

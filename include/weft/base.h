@@ -7,6 +7,11 @@
  *     deadline in the past means "try, do not wait".
  *   - A blocking call X has a twin X_until(…, deadline). It ends with -ETIMEDOUT when the deadline passes.
  *   - Every blocking call ends with -ECANCELED once its coroutine was killed, unless a shield is up.
+ *   - Every blocking call without a deadline may end with -EDEADLK, unless a shield is up: nothing was left in the process
+ *     that could ever have ended it (a deadlock), and all that wait are listed on stderr. What it waited for has not
+ *     happened and nothing was taken, as after a timeout. Calls that wait for the end of a coroutine are not among them as
+ *     long as others can be ended: they get that end. weft_config.deadlock: report only, or nothing of it. Where weft is
+ *     not started, threads that wait for each other wait for ever.
  *   - Every function may be called from coroutines and from plain threads, unless its comment says why not. A plain
  *     thread that has to wait sleeps in the kernel; a coroutine that has to wait lets its worker run others.
  *   - After any call that may suspend, a coroutine may be on another thread. Do not keep the address of errno or of any

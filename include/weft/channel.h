@@ -3,7 +3,8 @@
  * Any number of coroutines and plain threads may send and receive. Elements come out in the order in which they were
  * sent; those that wait are served in the order in which they came. "May suspend" means: the coroutine waits and its
  * worker runs others; afterwards it may be on another thread. A killed coroutine's send and recv return -ECANCELED,
- * also where they would not have to wait; its try_ forms and close work. -ENOMEM: a plain thread that waits for the
+ * also where they would not have to wait; its try_ forms and close work. -EDEADLK: it waits in a deadlock (weft/base.h);
+ * nothing was sent or taken. -ENOMEM: a plain thread that waits for the
  * first time and has no memory for that. Not from signal handlers. With or without a running runtime; Linux: nothing
  * beyond what weft_start needs.
  */
@@ -28,13 +29,13 @@ WEFT_API weft_chan *weft_chan_new(size_t elem_size, size_t capacity);
 WEFT_API int weft_chan_free(weft_chan *ch);
 
 /* Send the element at `value`: copied before the call returns. May suspend. 0; -EPIPE when the channel is closed, or
- * gets closed while waiting; -ECANCELED, -ETIMEDOUT (nothing was sent); -EINVAL. */
+ * gets closed while waiting; -ECANCELED, -ETIMEDOUT, -EDEADLK (nothing was sent); -EINVAL. */
 WEFT_API int weft_chan_send(weft_chan *ch, const void *value);
 WEFT_API int weft_chan_send_until(weft_chan *ch, const void *value, int64_t deadline);
 WEFT_API int weft_chan_try_send(weft_chan *ch, const void *value); /* -EAGAIN instead of waiting */
 
 /* Receive the oldest element into `value` (NULL: drop it). May suspend. 0; -EPIPE when the channel is closed and empty;
- * -ECANCELED, -ETIMEDOUT (nothing was taken); -EINVAL. */
+ * -ECANCELED, -ETIMEDOUT, -EDEADLK (nothing was taken); -EINVAL. */
 WEFT_API int weft_chan_recv(weft_chan *ch, void *value);
 WEFT_API int weft_chan_recv_until(weft_chan *ch, void *value, int64_t deadline);
 WEFT_API int weft_chan_try_recv(weft_chan *ch, void *value); /* -EAGAIN instead of waiting */

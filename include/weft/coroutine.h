@@ -6,8 +6,9 @@
  *     coroutine waits and its worker runs others; afterwards it may be on another thread, unless it is pinned. A plain
  *     thread sleeps in the kernel.
  *   - What may suspend returns -ECANCELED when its coroutine was killed, also where it would not have to wait;
- *     -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -ENOMEM on a plain
- *     thread that calls weft for the first time and has no memory for its own control block.
+ *     -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -EDEADLK when it waits in a
+ *     deadlock (weft/base.h; joins only if all else that waits is under shields); -ENOMEM on a plain thread that calls weft
+ *     for the first time and has no memory for its own control block.
  *   - -ESRCH: the handle is stale or NULL; nothing was done. -EAGAIN from a call that takes a handle: 65,535 calls are
  *     at work on that coroutine at this moment, joins included.
  *   - Linux: nothing beyond what weft_start needs.
@@ -50,7 +51,7 @@ WEFT_API int weft_go(weft_fn *fn, void *arg);
 
 /* Wait until t has ended, store its result (NULL when it was killed before it started) and give the handle back. The
  * result of a killed coroutine is what its body returned. May suspend. Returns 0; -ESRCH for a stale handle (joined,
- * detached or unreferenced before, or by somebody else while this call waited); -EDEADLK for oneself or a cycle of
+ * detached or unreferenced before, or by somebody else while this call waited); -EDEADLK also for oneself or a cycle of
  * joins without deadlines; -ECANCELED, -ETIMEDOUT (an enclosing weft_timeout), -EAGAIN, -ENOMEM. On any error but
  * -ESRCH the handle is still the caller's. */
 WEFT_API int weft_join(weft_t *t, void **result);
@@ -67,8 +68,8 @@ WEFT_API int weft_joinall(weft_t *const *ts, size_t n);
 WEFT_API int weft_joinall_until(weft_t *const *ts, size_t n, int64_t deadline);
 
 /* Wait until one of n has ended; returns its index (the lowest, when several have). No handle is given back: join it.
- * The array is the caller's. May suspend. -EINVAL (n is 0 or over 2^31 - 1, or the array NULL), -ESRCH, -EDEADLK (one
- * is the caller), -ETIMEDOUT, -ECANCELED, -EAGAIN; -ENOMEM: it needs n small nodes. */
+ * The array is the caller's. May suspend. -EINVAL (n is 0 or over 2^31 - 1, or the array NULL), -ESRCH, -EDEADLK (also when
+ * one is the caller), -ETIMEDOUT, -ECANCELED, -EAGAIN; -ENOMEM: it needs n small nodes. */
 WEFT_API int weft_wait_any(weft_t *const *ts, size_t n);
 WEFT_API int weft_wait_any_until(weft_t *const *ts, size_t n, int64_t deadline);
 
@@ -100,7 +101,7 @@ WEFT_API weft_t *weft_self(void);
  * sched_yield. May suspend. 0, -ECANCELED; it takes no notice of timeouts. */
 WEFT_API int weft_yield(void);
 
-/* Sleep for ns nanoseconds, or until the deadline; never shorter. WEFT_NEVER: until a kill or a timeout. One yield
+/* Sleep for ns nanoseconds, or until the deadline; never shorter. WEFT_NEVER: until a kill, a timeout or a deadlock. One yield
  * where there is nothing to wait for (ns <= 0, a deadline that has passed). May suspend. 0; -ECANCELED; -ETIMEDOUT when
  * an enclosing weft_timeout ended it, or has expired before; -ENOMEM. */
 WEFT_API int weft_sleep(int64_t ns);

@@ -52,7 +52,7 @@ static inline int weft_fork(weft_task *task, weft_fn *fn, void *arg);
 /* Wait until the task has ended: run it, if nobody took it. What its fn wrote is visible then. May suspend. Returns 0;
  * -EINVAL for a task that was not forked, or was synced before, or for NULL. While it waits for a task that was taken, a kill
  * of the caller, or an enclosing weft_timeout that expires, kills the coroutine that runs the task; the call waits until it
- * has ended all the same, and then returns -ECANCELED or -ETIMEDOUT. A task that is run as a plain call gets them by itself, in
+ * has ended all the same, and then returns -ECANCELED, -ETIMEDOUT or -EDEADLK. A task that is run as a plain call gets them by itself, in
  * its own blocking calls, and weft_sync returns 0. */
 static inline int weft_sync(weft_task *task);
 

@@ -14,6 +14,7 @@ extern "C" {
 enum weft_io { WEFT_IO_AUTO, WEFT_IO_URING, WEFT_IO_EPOLL };
 enum weft_pin { WEFT_PIN_NONE, WEFT_PIN_CORE };
 enum weft_guard { WEFT_GUARD_AUTO, WEFT_GUARD_MADVISE, WEFT_GUARD_MPROTECT, WEFT_GUARD_NONE };
+enum weft_deadlock { WEFT_DEADLOCK_ERROR, WEFT_DEADLOCK_REPORT, WEFT_DEADLOCK_OFF };
 enum weft_log_level { WEFT_LOG_OFF, WEFT_LOG_ERROR, WEFT_LOG_WARN, WEFT_LOG_INFO, WEFT_LOG_DEBUG };
 
 /* Every setting of the runtime. Fill it with weft_config_default or weft_config_from_env, change what you like, pass it
@@ -33,11 +34,13 @@ typedef struct weft_config {
     bool print_config;           /* WEFT_PRINT_CONFIG=1: print all settings to stderr at start */
     int dump_signal; /* WEFT_DUMP_SIGNAL: number or name (USR1, SIGUSR1) of a signal that makes the process print
                                  weft_dump to stderr; 0 = none */
-    unsigned char source[16]; /* where each value came from; for weft_config_print */
+    enum weft_deadlock deadlock; /* WEFT_DEADLOCK: error, report, off: what is done when nothing can ever run again; by
+                                 the monitor, so nothing where monitor_ms is 0 */
+    unsigned char source[16];    /* where each value came from; for weft_config_print */
 } weft_config;
 
 /* Fill in the defaults: threads 0, stack_size 256 KiB, io auto, pin none, spin_us 50, ring_entries 256, offload_threads
- * 64, monitor_ms 10, stack_guard auto, log off. 0, -EINVAL for NULL. Never suspends. */
+ * 64, monitor_ms 10, stack_guard auto, log off, deadlock error. 0, -EINVAL for NULL. Never suspends. */
 WEFT_API int weft_config_default(weft_config *config);
 
 /* The defaults, overridden by the environment (read with secure_getenv). A value that cannot be understood is described
@@ -70,7 +73,7 @@ WEFT_API int weft_stop(int64_t deadline);
 
 /* Start the runtime if need be, run fn(arg) as a coroutine, wait for it, store its result (result may be NULL). Does
  * not stop the runtime. From a coroutine it is spawn and join, and may suspend. Returns 0, or the error of the start,
- * the spawn or the join (-EINVAL, -ENOMEM, -ESHUTDOWN; -ECANCELED and -ETIMEDOUT of the caller's own kill and timeouts:
+ * the spawn or the join (-EINVAL, -ENOMEM, -ESHUTDOWN; -ECANCELED, -ETIMEDOUT and -EDEADLK of the caller's own wait:
  * fn then goes on by itself, detached, so arg must not lie in the caller's frame where these can happen). */
 WEFT_API int weft_run(weft_fn *fn, void *arg, void **result);
 

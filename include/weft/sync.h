@@ -7,8 +7,9 @@
  *     plain thread sleeps in the kernel instead. What never suspends may be called by a killed coroutine, and under any
  *     deadline.
  *   - A call that may suspend returns -ECANCELED when its coroutine has been killed, also where it would not have to
- *     wait; -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -ENOMEM on a plain
- *     thread that waits for the first time and has no memory for that. With any of them nothing was taken.
+ *     wait; -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -EDEADLK when
+ *     it waits in a deadlock (weft/base.h); -ENOMEM on a plain thread that waits for the first time and has no memory for
+ *     that. With any of them nothing was taken.
  *   - -EINVAL for NULL.
  *   - fini: when it returned 0, and all calls of others have returned, the memory is free for other use; -EBUSY leaves
  *     the object as it is. An event, a wait group and a semaphore may even go, without fini, as soon as a wait for the
@@ -38,7 +39,7 @@ typedef struct weft_mutex {
 WEFT_API int weft_mutex_init(weft_mutex *m);           /* 0, -EINVAL */
 WEFT_API int weft_mutex_init_recursive(weft_mutex *m); /* the owner may lock it again */
 WEFT_API int weft_mutex_fini(weft_mutex *m);           /* 0; -EBUSY while held or waited for, and then unchanged */
-/* May suspend. 0; -EDEADLK when the caller holds it (and it is not recursive); -EAGAIN when a recursive one is locked
+/* May suspend. 0; -EDEADLK also when the caller holds it (and it is not recursive); -EAGAIN when a recursive one is locked
  * 2^32 times; -ECANCELED; -ETIMEDOUT; -EINVAL for NULL. */
 WEFT_API int weft_mutex_lock(weft_mutex *m);
 WEFT_API int weft_mutex_lock_until(weft_mutex *m, int64_t deadline);
@@ -46,8 +47,9 @@ WEFT_API int weft_mutex_trylock(weft_mutex *m); /* 0, -EBUSY, -EDEADLK, -EAGAIN.
 WEFT_API int weft_mutex_unlock(weft_mutex *m);  /* 0, -EPERM when the caller does not hold it. Never suspends */
 
 /* Condition variable. wait unlocks m (a recursive one entirely), suspends, and locks m as it was before it returns,
- * also on an error; the lock is then taken without regard to kill and timeouts. A wait that returns an error has used
- * up no signal. 0 (callers look at their condition again all the same), -EPERM (m not held), -ECANCELED, -ETIMEDOUT. */
+ * also on an error; the lock is then taken without regard to kill, timeouts and deadlocks. A wait that returns an error has used
+ * up no signal. 0 (callers look at their condition again all the same), -EPERM (m not held), -ECANCELED, -ETIMEDOUT,
+ * -EDEADLK. */
 typedef struct weft_cond {
     uint64_t opaque[4];
 } weft_cond;
@@ -69,7 +71,7 @@ typedef struct weft_sem {
 WEFT_API int weft_sem_init(weft_sem *s, unsigned count);
 WEFT_API int weft_sem_init_bounded(weft_sem *s, unsigned count, unsigned limit); /* -EINVAL when count > limit */
 WEFT_API int weft_sem_fini(weft_sem *s);                                         /* -EBUSY while somebody waits */
-WEFT_API int weft_sem_wait(weft_sem *s); /* may suspend; 0, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_sem_wait(weft_sem *s); /* may suspend; 0, -ECANCELED, -ETIMEDOUT, -EDEADLK */
 WEFT_API int weft_sem_wait_until(weft_sem *s, int64_t deadline);
 WEFT_API int weft_sem_trywait(weft_sem *s); /* 0, -EAGAIN. Never suspends */
 WEFT_API int weft_sem_post(weft_sem *s);    /* 0, -EOVERFLOW. Never suspends */
@@ -88,7 +90,7 @@ WEFT_API int weft_event_fini(weft_event *e);   /* -EBUSY while somebody waits */
 WEFT_API int weft_event_set(weft_event *e);    /* wakes all; 0. Never suspends */
 WEFT_API int weft_event_clear(weft_event *e);  /* 0. Never suspends */
 WEFT_API int weft_event_is_set(weft_event *e); /* 0, 1 */
-WEFT_API int weft_event_wait(weft_event *e);   /* may suspend; 0, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_event_wait(weft_event *e);   /* may suspend; 0, -ECANCELED, -ETIMEDOUT, -EDEADLK */
 WEFT_API int weft_event_wait_until(weft_event *e, int64_t deadline);
 
 /* Wait group: wait until as many done as add. add before what is to be waited for is started. Once the count is 0 all
@@ -104,7 +106,7 @@ WEFT_API int weft_group_fini(weft_group *g); /* -EBUSY while somebody waits */
 WEFT_API int weft_group_add(weft_group *g,
                             int n);          /* n may be negative; 0, -EINVAL (below zero), -EOVERFLOW: unchanged */
 WEFT_API int weft_group_done(weft_group *g); /* add(-1) */
-WEFT_API int weft_group_wait(weft_group *g); /* may suspend; 0 once the count is 0, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_group_wait(weft_group *g); /* may suspend; 0 once the count is 0, -ECANCELED, -ETIMEDOUT, -EDEADLK */
 WEFT_API int weft_group_wait_until(weft_group *g, int64_t deadline);
 
 #ifdef __cplusplus

@@ -51,7 +51,7 @@ static void kill_it(void)
     mc_wait(&started[0]);
     wf_state_mark_killed(&coro);
     wf_fence_heavy(); /* ORDER(state-kill): as wf_state_kill, without the first look */
-    if (wf_state_claim_killed(&coro))
+    if (wf_state_claim_killable(&coro))
         make_ready(-ECANCELED);
 }
 

@@ -347,7 +347,7 @@ static void kill_crowd(void)
         wf_state_mark_killed(&crowd[i]);
     wf_fence_heavy(); /* ORDER(state-kill): as wf_state_kill */
     for (int i = 0; i < 2; i++)
-        if (wf_state_claim_killed(&crowd[i]))
+        if (wf_state_claim_killable(&crowd[i]))
             crowd_make_ready(i);
 }
 

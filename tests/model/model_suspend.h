@@ -194,7 +194,7 @@ static inline void kill_coroutine(wf_coro *coro)
 {
     wf_state_mark_killed(coro);
     wf_fence_heavy(); /* ORDER(state-kill): as wf_state_kill */
-    if (wf_state_claim_killed(coro))
+    if (wf_state_claim_killable(coro))
         wf_ready_fifo(coro, -ECANCELED);
 }
 
@@ -202,7 +202,7 @@ static inline void kill_coroutine(wf_coro *coro)
 static inline void kill_or_miss(wf_coro *coro)
 {
     wf_state_mark_killed(coro);
-    if (wf_state_claim_killed(coro))
+    if (wf_state_claim_killable(coro))
         wf_ready_fifo(coro, -ECANCELED);
 }
 

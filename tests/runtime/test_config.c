@@ -11,8 +11,9 @@
 #include "sched/config.h"
 
 static const char *const variables[] = {
-    "WEFT_THREADS",         "WEFT_STACK_SIZE", "WEFT_IO",          "WEFT_PIN", "WEFT_SPIN_US",      "WEFT_RING_ENTRIES",
-    "WEFT_OFFLOAD_THREADS", "WEFT_MONITOR_MS", "WEFT_STACK_GUARD", "WEFT_LOG", "WEFT_PRINT_CONFIG", "WEFT_DUMP_SIGNAL",
+    "WEFT_THREADS",      "WEFT_STACK_SIZE",      "WEFT_IO",         "WEFT_PIN",         "WEFT_SPIN_US",
+    "WEFT_RING_ENTRIES", "WEFT_OFFLOAD_THREADS", "WEFT_MONITOR_MS", "WEFT_STACK_GUARD", "WEFT_LOG",
+    "WEFT_PRINT_CONFIG", "WEFT_DUMP_SIGNAL",     "WEFT_DEADLOCK",
 };
 
 enum { VARIABLES = sizeof(variables) / sizeof(variables[0]) };
@@ -59,6 +60,7 @@ static void test_config_default_is_as_documented(void **state)
     assert_int_equal(config.log, WEFT_LOG_OFF);
     assert_false(config.print_config);
     assert_int_equal(config.dump_signal, 0);
+    assert_int_equal(config.deadlock, WEFT_DEADLOCK_ERROR);
     assert_int_equal(wf_config_check(&config), 0);
 }
 
@@ -106,6 +108,10 @@ static void test_config_each_variable_sets_its_field(void **state)
     assert_int_equal(config.stack_guard, WEFT_GUARD_MPROTECT);
     assert_int_equal(parse_one("WEFT_LOG", "debug", &config, NULL), 0);
     assert_int_equal(config.log, WEFT_LOG_DEBUG);
+    assert_int_equal(parse_one("WEFT_DEADLOCK", "report", &config, NULL), 0);
+    assert_int_equal(config.deadlock, WEFT_DEADLOCK_REPORT);
+    assert_int_equal(parse_one("WEFT_DEADLOCK", "off", &config, NULL), 0);
+    assert_int_equal(config.deadlock, WEFT_DEADLOCK_OFF);
     assert_int_equal(parse_one("WEFT_PRINT_CONFIG", "1", &config, NULL), 0);
     assert_true(config.print_config);
 }
@@ -163,6 +169,7 @@ static const struct {
     {"WEFT_MONITOR_MS", "60001"},
     {"WEFT_STACK_GUARD", "yes"},
     {"WEFT_LOG", "3"},
+    {"WEFT_DEADLOCK", "1"},
     {"WEFT_PRINT_CONFIG", "yes"},
     {"WEFT_PRINT_CONFIG", "2"},
     {"WEFT_DUMP_SIGNAL", "9"},
