@@ -31,6 +31,16 @@ void *wf_context_enter(void **save, void *top, void (*entry)(void *arg, void *va
  * returns after that to their own callers. Begun by a return and left by a call it costs five mispredictions (some 20 ns). */
 void wf_context_leave(void *to, void *value);
 
+/* The same, but the first thing there is fn(arg), and what that returns is the value that `to` gets. By then nothing stands on the
+ * stack that was left, so fn may give it back. */
+void wf_context_leave_through(void *to, void *(*fn)(void *arg), void *arg);
+
+/* As wf_context_switch, for two places that take turns for long, each in a loop of its own; docs/decisions/033-generators.md says
+ * why it is another. The contexts are the same, so it goes to one that was saved by a switch, and the other way round. */
+int wf_context_hop_in(void **save, void *to,
+                      void *value); /* the two are one; this one is a pointer that stands for a number */
+void *wf_context_hop_out(void **save, void *to, void *value);
+
 /* Prepare a stack whose highest usable address is `top` (16-byte aligned). The first switch to the returned context calls
  * entry(arg, value) on it; entry never returns. */
 void *wf_context_make(void *top, void (*entry)(void *arg, void *value), void *arg);

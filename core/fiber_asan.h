@@ -41,4 +41,14 @@ static inline void wf_fiber_arrive(void **words)
     __sanitizer_finish_switch_fiber(words[0], NULL, NULL);
 }
 
+static inline void wf_fiber_here(wf_fiber_side *side)
+{
+    (void)side;
+}
+
+static inline void wf_fiber_arrive_from(void **words, wf_fiber_side *side)
+{
+    __sanitizer_finish_switch_fiber(words[0], &side->base, &side->size);
+}
+
 #endif

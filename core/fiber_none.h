@@ -38,4 +38,16 @@ static inline void wf_fiber_arrive(void **words)
     (void)words;
 }
 
+/* The stack that is about to be left, whichever it is: with this in place of its own words it can be left and gone back to. */
+static inline void wf_fiber_here(wf_fiber_side *side)
+{
+    (void)side;
+}
+
+/* As wf_fiber_arrive; the stack that was left is `side`: note its bounds. */
+static inline void wf_fiber_arrive_from(void **words, wf_fiber_side *side)
+{
+    (void)words, (void)side;
+}
+
 #endif

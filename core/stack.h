@@ -38,10 +38,14 @@ enum {
 enum wf_stack_guard { WF_GUARD_AUTO, WF_GUARD_MADVISE, WF_GUARD_MPROTECT, WF_GUARD_NONE };
 
 struct wf_slab;
+struct wf_strand;
 
 /* Everything but next and the last three fields is set when the stack is made and stays. */
 typedef struct wf_stack {
-    struct wf_stack *next; /* in a cache */
+    union {
+        struct wf_stack *next;    /* in a cache */
+        struct wf_strand *strand; /* in use: whose body runs on it (core/strand.h); NULL: a coroutine's own */
+    };
     char *base;            /* lowest address of the span: the guard begins here */
     char *top;             /* where the first frame goes: below this descriptor, coloured, 64-byte aligned */
     struct wf_slab *slab;  /* slab.c: where it goes back to */

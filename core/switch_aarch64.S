@@ -28,7 +28,15 @@
         .globl  wf_context_switch
         .hidden wf_context_switch
         .type   wf_context_switch, %function
+        .globl  wf_context_hop_in       /* the same: a branch would want a landing pad behind every call */
+        .hidden wf_context_hop_in
+        .type   wf_context_hop_in, %function
+        .globl  wf_context_hop_out
+        .hidden wf_context_hop_out
+        .type   wf_context_hop_out, %function
         .p2align 5
+wf_context_hop_in:
+wf_context_hop_out:
 wf_context_switch:
         .cfi_startproc
         hint    #25                     /* paciasp; also a landing pad for BTI */
@@ -66,6 +74,8 @@ wf_context_switch:
         ret
         .cfi_endproc
         .size   wf_context_switch, . - wf_context_switch
+        .size   wf_context_hop_in, . - wf_context_hop_in
+        .size   wf_context_hop_out, . - wf_context_hop_out
 
 /* void wf_context_enter(void **save, void *top, entry, void *arg, void *value) */
         .globl  wf_context_enter
@@ -127,6 +137,37 @@ wf_context_leave:
         ret
         .cfi_endproc
         .size   wf_context_leave, . - wf_context_leave
+
+/* void wf_context_leave_through(void *to, fn, void *arg): fn(arg) runs on the stack `to`, below the saved context. */
+        .globl  wf_context_leave_through
+        .hidden wf_context_leave_through
+        .type   wf_context_leave_through, %function
+        .p2align 5
+wf_context_leave_through:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        .cfi_undefined x30
+        mov     sp, x0
+        mov     x29, xzr                /* unwinders stop here */
+        mov     x0, x2
+        blr     x1
+        mov     x1, x0
+        ldp     x19, x20, [sp, #WF_CONTEXT_X19]
+        ldp     x21, x22, [sp, #WF_CONTEXT_X21]
+        ldp     x23, x24, [sp, #WF_CONTEXT_X23]
+        ldp     x25, x26, [sp, #WF_CONTEXT_X25]
+        ldp     x27, x28, [sp, #WF_CONTEXT_X27]
+        ldp     x29, x30, [sp, #WF_CONTEXT_X29]
+        ldp     d8, d9, [sp, #WF_CONTEXT_D8]
+        ldp     d10, d11, [sp, #WF_CONTEXT_D10]
+        ldp     d12, d13, [sp, #WF_CONTEXT_D12]
+        ldp     d14, d15, [sp, #WF_CONTEXT_D14]
+        add     sp, sp, #WF_CONTEXT_SIZE
+        hint    #29                     /* autiasp */
+        mov     x0, x1
+        ret
+        .cfi_endproc
+        .size   wf_context_leave_through, . - wf_context_leave_through
 
 /* void wf_context_prepare(void *context, void *top): store the address of the start, signed for sp = top, as the return
  * address of a new context. */

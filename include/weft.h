@@ -6,10 +6,12 @@
 #include "weft/channel.h"
 #include "weft/coroutine.h"
 #include "weft/fork.h"
+#include "weft/generator.h"
 #include "weft/io.h"
 #include "weft/net.h"
 #include "weft/offload.h"
 #include "weft/runtime.h"
+#include "weft/switch.h"
 #include "weft/sync.h"
 #include "weft/timeout.h"
 

@@ -114,6 +114,7 @@ typedef struct wf_coro_extra {
     void (*cleanup_arg)(void *); /* weft_spawn_options.cleanup */
     struct wf_cleanup *cleanups; /* weft_cleanup_push, innermost first */
     struct wf_local *locals;     /* weft_key_*, by place of the key (local.c) */
+    struct wf_family *family;    /* weft_co_*, from the first call on (co.c) */
     uint32_t locals_count;
     uint32_t fpenv[8]; /* saved control words when WF_CORO_FPENV */
 } wf_coro_extra;

@@ -295,6 +295,22 @@ void wf_forks_move_out(wf_worker *self, wf_coro *coro)
     owe(coro, wf_split_reset(d));
 }
 
+void wf_forks_move_out_and_wake(wf_worker *self, wf_coro *coro)
+{
+    bool any = self->forks.bottom != self->forks.slots;
+    wf_forks_move_out(self, coro);
+    if (any)
+        wf_queue_wake_one(self);
+}
+
+void wf_forks_check_strand(wf_worker *self, wf_coro *coro, const char *whose)
+{
+    uint16_t left = unsynced(self, coro);
+    if (left != 0)
+        die_unsynced(coro, whose, left);
+    wf_forks_move_out(self, coro);
+}
+
 void wf_forks_check_end(wf_worker *self, wf_coro *coro)
 {
     uint16_t left = unsynced(self, coro);
@@ -318,16 +334,19 @@ void wf_forks_forget(void)
 
 /* ---- fork ---- */
 
-/* As a plain call, on the caller's stack. Afterwards the coroutine may be on another worker. */
+/* As a plain call, on the caller's stack. Afterwards the coroutine may be on another worker; and where the task yielded for a generator,
+ * another coroutine, or a plain thread, may be on this stack. */
 static void call(wf_worker *self, wf_coro *coro, weft_task *task)
 {
     uint16_t before = coro != NULL ? unsynced(self, coro) : 0;
     task->fn(task->arg);
-    if (coro == NULL)
+    self = wf_worker_self();
+    wf_coro *after = running(self);
+    if (coro == NULL || after == NULL)
         return;
-    uint16_t left = (uint16_t)(unsynced(wf_worker_self(), coro) - before);
+    uint16_t left = (uint16_t)(unsynced(self, after) - before);
     if (left != 0)
-        die_unsynced(coro, "a task", left);
+        die_unsynced(after, "a task", left);
 }
 
 int weft_fork_slow(weft_task *task, weft_fn *fn, void *arg)

@@ -16,6 +16,13 @@ void wf_forks_init(wf_worker *worker);
 void wf_forks_move_out(wf_worker *self, wf_coro *coro);
 void wf_forks_check_end(wf_worker *self, wf_coro *coro);
 
+/* The running coroutine is about to be on another stack, with no lock held: as wf_forks_leave, and somebody is woken for what
+ * is moved, because no dispatch follows. */
+void wf_forks_move_out_and_wake(wf_worker *self, wf_coro *coro);
+
+/* As wf_forks_end, when what ends is a body inside a coroutine (sched/strands.h); `whose` names it in the message. */
+void wf_forks_check_strand(wf_worker *self, wf_coro *coro, const char *whose);
+
 /* The running coroutine is about to leave its worker: its tasks become coroutines. It may hold a lock, so nobody is woken;
  * the dispatch that follows sees to that. */
 static inline void wf_forks_leave(wf_worker *self, wf_coro *coro)

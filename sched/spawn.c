@@ -21,7 +21,7 @@
 
 /* ---- spawning ---- */
 
-static void set_last_error(int error)
+void wf_set_last_error(int error)
 {
     wf_coro *self = wf_self();
     if (self != NULL)
@@ -136,7 +136,7 @@ WF_INLINE void launch(wf_worker *worker, wf_coro *coro)
 
 static WF_SLOW weft_t *refuse(int error)
 {
-    set_last_error(error);
+    wf_set_last_error(error);
     return NULL;
 }
 
@@ -211,10 +211,11 @@ static void pin_if_asked(wf_coro *self)
         self->flags |= WF_CORO_PINNED;
 }
 
-/* Cleanups and locals; each may leave the other kind behind. */
+/* Symmetric coroutines, cleanups and locals; each may leave the other kinds behind. */
 static void run_out(wf_coro *self)
 {
-    while (self->extra->cleanups != NULL || self->extra->locals != NULL) {
+    while (self->extra->family != NULL || self->extra->cleanups != NULL || self->extra->locals != NULL) {
+        wf_family_end(self);
         wf_cleanup_run_all(self);
         wf_local_run_destructors(self);
     }

@@ -43,6 +43,9 @@ wf_coro *wf_self(void);
 /* The running coroutine, NULL on a plain thread. */
 wf_coro *wf_self_coro(void);
 
+/* What weft_last_error tells the caller from now on (spawn.c). */
+void wf_set_last_error(int error);
+
 /* 0, or -ECANCELED when it was killed and no shield is up. Every blocking call begins with it. */
 static inline int wf_check(wf_coro *self)
 {

@@ -63,6 +63,7 @@ bool wf_coro_bind(wf_worker *self, wf_coro *coro)
     if (wf_unlikely(stack == NULL))
         return false;
     wf_fiber_bind(stack->sanitizer, stack->base, stack->top);
+    stack->strand = NULL;
     coro->stack = stack;
     coro->sp = NULL; /* it enters its stack anew */
     return true;

@@ -14,6 +14,8 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "core/futex.h"
+#include "core/syscall.h"
+#include "sched/dump.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
 
@@ -28,6 +30,7 @@ typedef struct thread_block {
     struct thread_block *next;   /* among all; fixed once it can be reached */
     _Atomic(int32_t) tid;        /* 0: it belongs to no thread at present */
     _Atomic(const void *) frame; /* of the wait that is on */
+    wf_fault_stack fault_stack;  /* from the first body on that runs on a stack of weft's */
 } thread_block;
 
 static struct {
@@ -78,9 +81,19 @@ static void put_block(wf_coro *block)
 static void forget(void *block)
 {
     wf_coro *self = block;
+    wf_family_end(self);
     wf_local_run_destructors(self);
+    wf_family_end(self);
+    wf_fault_thread_leave(&block_of(self)->fault_stack);
     thread_self = NULL;
     put_block(self);
+}
+
+wf_coro *wf_thread_self_if_any(int32_t *tid)
+{
+    wf_coro *self = thread_self;
+    *tid = self != NULL ? wf_load_relaxed(&block_of(self)->tid) : 0; /* relaxed: the thread's own */
+    return self;
 }
 
 static void make_key(void)
@@ -106,6 +119,17 @@ __attribute__((noinline)) wf_coro *wf_thread_self(void)
     }
     thread_self = self;
     return self;
+}
+
+void wf_thread_catch_overflows(wf_coro *self)
+{
+    stack_t present;
+    wf_fault_stack *stack = &block_of(self)->fault_stack;
+    if (stack->mapping != NULL || wf_worker_self() != NULL)
+        return;
+    wf_fault_install(wf_dump_fault);
+    if (wf_syscall3(SYS_sigaltstack, NULL, &present, 0) == 0 && (present.ss_flags & SS_DISABLE))
+        wf_fault_thread_enter(stack); /* without one, an overflow goes unnamed */
 }
 
 /* Sleep until somebody has claimed us and set thread_awake, or until the deadline, when the claim is our own. */

@@ -328,10 +328,20 @@ void wf_kill_claim(const weft_t *t);
 void wf_cleanup_run_all(wf_coro *coro);
 void wf_local_run_destructors(wf_coro *coro);
 
+/* The family of symmetric coroutines that it has, if any, ends with it (co.c). On its own stack. */
+void wf_family_end(wf_coro *coro);
+
 /* ---- plain threads (thread.c) ---- */
 
 /* The calling plain thread's control block, made on first use and given back when the thread ends. NULL: no memory. */
 wf_coro *wf_thread_self(void);
+
+/* The same if it has one; never allocates. For the report of an overflow. */
+wf_coro *wf_thread_self_if_any(int32_t *tid);
+
+/* Its stacks are about to be weft's too: from now on an overflow of one is reported (core/fault.h), on an alternate signal
+ * stack, unless the program has given the thread one. */
+void wf_thread_catch_overflows(wf_coro *self);
 
 /* Suspend and wake for a control block that stands for a plain thread. */
 void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held);
