@@ -1,10 +1,20 @@
 /* weft: generators: functions that hand out values one by one, and go on behind each when the next is asked for.
  *
- *     static void *count(void *arg) { for (intptr_t i = 0; i < 3; i++) weft_gen_yield((void *)i); return NULL; }
+ *     static void *count(void *arg)
+ *     {
+ *         for (intptr_t i = 0; i < 3; i++) {
+ *             weft_gen_yield((void *)i);
+ *             if (weft_gen_error() != 0)   // it is to end, or something was thrown
+ *                 return NULL;
+ *         }
+ *         return NULL;
+ *     }
  *     …
  *     weft_gen *g = weft_gen_new(count, NULL);
  *     WEFT_GEN_FOREACH(value, g) printf("%td\n", (intptr_t)value);
  *     weft_gen_free(g);
+ *
+ * Nothing unwinds a body from outside. One that never asks weft_gen_error() cannot be ended before it ends by itself.
  *
  * The body runs on a stack of its own, and as part of whoever resumes it: of that coroutine, or plain thread. So
  *   - It may call anything, as deep as it likes, and yield from there. A blocking call in a body suspends the coroutine that
@@ -105,11 +115,11 @@ WEFT_API int weft_gen_from(weft_gen *sub, void **result);
 
 /* ---- loops ---- */
 
-/* WEFT_GEN_FOREACH(var, gen) statement: run the statement with `void *var` set to each value of gen in turn. When the loop is left, be it
- * by its end, by break, goto or return, gen is closed; it is not freed. An error of the body ends the loop, weft_gen_result tells
- * which. `gen` is evaluated once. */
-#define WEFT_GEN_FOREACH(var, gen) \
-    for (weft_gen_loop weft_gen_of_##var __attribute__((cleanup(weft_gen_loop_end))) = {(gen), true}; \
+/* WEFT_GEN_FOREACH(var, generator) statement: run the statement with `void *var` set to each value in turn. When the loop is left, be it
+ * by its end, by break, goto or return, the generator is closed; it is not freed. An error of the body ends the loop, weft_gen_result tells
+ * which. `generator` is evaluated once. */
+#define WEFT_GEN_FOREACH(var, generator) \
+    for (weft_gen_loop weft_gen_of_##var __attribute__((cleanup(weft_gen_loop_end))) = {(generator), true}; \
          weft_gen_of_##var.on; weft_gen_of_##var.on = false) \
         for (void *var = NULL; weft_gen_next(weft_gen_of_##var.gen, &var) == 1;)
 
