@@ -964,7 +964,8 @@ static void test_generator_needs_no_runtime(void **state)
     weft_gen *g = weft_gen_new(count_politely, NUMBER(3));
     void *value = NULL;
     CHECK_INT(weft_gen_next(g, &value), 1);
-    wt_run(2, next_forked, g); /* over a whole runtime */
+    CHECK_INT(weft_run(next_forked, g, NULL), 0); /* over a whole runtime */
+    CHECK_INT(weft_stop(WEFT_NEVER), 0);
     CHECK_INT(weft_gen_next(g, &value), 1);
     CHECK_INT(number(value), 3);
     CHECK_INT(weft_gen_free(g), 0);
