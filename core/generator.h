@@ -31,12 +31,6 @@ typedef struct wf_generator {
     wf_fiber_side back; /* RUNNING: what a sanitizer wants to know of it */
 } wf_generator;
 
-/* Give it a stack. False: there is none to be had. */
-bool wf_strand_bind(wf_strand *strand, wf_stack_cache *cache);
-
-/* Its stack goes back; nothing runs on it any more. */
-void wf_strand_unbind(wf_strand *strand, wf_stack_cache *cache);
-
 /* Call entry(g, value) on its new stack, which has to begin with wf_generator_entered. Returns what wf_generator_suspend is given, or what the
  * function given to wf_generator_leave returns. */
 WF_SWITCHES_STACKS int wf_generator_start(wf_generator *g, wf_stack **here, void (*entry)(void *g, void *value),

@@ -2,8 +2,6 @@
 #include "core/strand.h"
 
 #include "core/fiber.h"
-#include "core/generator.h"
-#include "core/stack.h"
 
 bool wf_strand_bind(wf_strand *strand, wf_stack_cache *cache)
 {

@@ -8,8 +8,7 @@
 #define WF_CORE_STRAND_H
 
 #include "core/atomics.h"
-
-struct wf_stack;
+#include "core/stack.h"
 
 enum wf_strand_state {
     WF_STRAND_NONE,
@@ -42,5 +41,11 @@ static inline void wf_strand_set(wf_strand *strand, enum wf_strand_state state)
 {
     wf_store_relaxed(&strand->state, (uint32_t)state);
 }
+
+/* Give it a stack. False: there is none to be had. */
+bool wf_strand_bind(wf_strand *strand, wf_stack_cache *cache);
+
+/* Its stack goes back; nothing runs on it any more. */
+void wf_strand_unbind(wf_strand *strand, wf_stack_cache *cache);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "core/alloc.h"
 #include "core/context.h"
+#include "core/fiber.h"
 #include "sched/strands.h"
 #include "sched/suspend.h"
 

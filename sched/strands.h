@@ -3,7 +3,7 @@
 #ifndef WF_SCHED_STRANDS_H
 #define WF_SCHED_STRANDS_H
 
-#include "core/generator.h"
+#include "core/strand.h"
 #include "sched/forks.h"
 #include "sched/ready.h"
 
