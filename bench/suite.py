@@ -130,6 +130,13 @@ WORKLOADS = (
         ops=50_000_000,
     ),
     Workload(
+        "generator",
+        "one next of a generator: into its body and back",
+        (Bound("limit", 1.5, workers=1),),
+        workers=(1,),
+        ops=20_000_000,
+    ),
+    Workload(
         "yield",
         "one yield of two coroutines that yield to each other through the scheduler",
         (Bound("limit", 2, workers=1), Bound("best", 0.5, workers=1)),

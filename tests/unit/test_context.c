@@ -209,6 +209,85 @@ static void test_context_entered_and_left_again_and_again_passes_values(void **s
     }
 }
 
+/* On the stack that is gone on with, while nothing stands on the other. */
+static void *look_around(void *arg)
+{
+    side *left = arg;
+    seen.frame = (uintptr_t)__builtin_frame_address(0);
+    seen.rounds++;
+    memset(left->stack->base + left->stack->guard_size, 0x5a, 4096);
+    return (void *)(uintptr_t)seen.rounds;
+}
+
+WF_SWITCHES_STACKS void go_through(side *from, side *to)
+{
+    wf_fiber_leave(from->sanitizer, to->sanitizer, to->base, to->size, true);
+    wf_context_leave_through(to->sp, look_around, from);
+}
+
+WF_NOT_INSTRUMENTED static void enter_to_leave(void *arg, void *value)
+{
+    side *self = arg;
+    (void)value;
+    wf_fiber_arrive(self->sanitizer);
+    leave(NULL);
+    go_through(self, &main_side);
+}
+
+static void test_context_leaving_through_a_function_runs_it_on_the_other_stack(void **state)
+{
+    (void)state;
+    start(record_value);
+    for (uintptr_t i = 1; i <= 1000; i++) {
+        assert_null(go_into(&main_side, &other, enter_to_leave, NULL));
+        assert_int_equal((uintptr_t)resume(NULL), i);
+        assert_int_equal(seen.frame % 16, 0);
+        assert_true(seen.frame < (uintptr_t)other.stack->base || seen.frame > (uintptr_t)other.stack->top);
+        wf_fiber_unbind(other.sanitizer);
+        wf_fiber_bind(other.sanitizer, other.stack->base, other.stack->top);
+    }
+}
+
+/* ---- hopping ---- */
+
+WF_SWITCHES_STACKS int hop_in(void *value)
+{
+    wf_fiber_leave(main_side.sanitizer, other.sanitizer, other.base, other.size, false);
+    int result = wf_context_hop_in(&main_side.sp, other.sp, value);
+    wf_fiber_arrive(main_side.sanitizer);
+    return result;
+}
+
+WF_SWITCHES_STACKS void *hop_out(void *value)
+{
+    wf_fiber_leave(other.sanitizer, main_side.sanitizer, main_side.base, main_side.size, false);
+    void *result = wf_context_hop_out(&other.sp, main_side.sp, value);
+    wf_fiber_arrive(other.sanitizer);
+    return result;
+}
+
+/* Hops and switches are of one kind: each goes to what the other left. */
+static void hop_and_switch(side *self, void *value)
+{
+    (void)self;
+    for (;;) {
+        value = hop_out((char *)value + 1);
+        value = leave((char *)value + 1);
+    }
+}
+
+static void test_context_hops_and_switches_mix(void **state)
+{
+    (void)state;
+    start(hop_and_switch);
+    for (uintptr_t i = 0; i < 4000; i += 4) {
+        assert_int_equal(hop_in((void *)i), (int)i + 1);
+        assert_int_equal((uintptr_t)resume((void *)(i + 1)), i + 2);
+        assert_int_equal((uintptr_t)resume((void *)(i + 2)), i + 3);
+        assert_int_equal(hop_in((void *)(i + 3)), (int)i + 4);
+    }
+}
+
 /* ---- registers ---- */
 
 static void fill(uint64_t *registers, uint64_t seed)
@@ -477,6 +556,8 @@ int main(void)
         CONTEXT_TEST(test_context_left_on_one_thread_goes_on_on_another),
         CONTEXT_TEST(test_context_switch_leaves_control_words_alone),
         CONTEXT_TEST(test_context_entered_and_left_again_and_again_passes_values),
+        CONTEXT_TEST(test_context_leaving_through_a_function_runs_it_on_the_other_stack),
+        CONTEXT_TEST(test_context_hops_and_switches_mix),
         cmocka_unit_test(test_context_fpenv_load_brings_back_what_was_saved),
         cmocka_unit_test(test_context_fpenv_has_the_exception_flags),
         CONTEXT_TEST(test_context_backtrace_ends_at_the_start),
