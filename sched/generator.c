@@ -24,7 +24,6 @@ struct weft_gen {
     int32_t unseen; /* the same, until it asks */
     int32_t failed; /* what it ends with: 0 nothing */
     bool decided;   /* it said so itself */
-    weft_fn *fn;
     void *arg;
     void *result;
 };

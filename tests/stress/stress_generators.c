@@ -1,0 +1,182 @@
+/* A hundred thousand generators that stand in a yield at once, opened by some coroutines and closed by others, and then by plain
+ * threads: each has run to its end, and nothing is left. --full: a million. Prints what they cost. */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/stack.h"
+#include "runtime.h"
+
+/* What a sanitizer leaves of it: see stress_scale.c. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FIBERS_MAX 3000
+#define MEMORY_TELLS 0
+#endif
+#if __has_feature(address_sanitizer)
+#define MEMORY_TELLS 0
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_TELLS 0
+#endif
+#ifndef FIBERS_MAX
+#define FIBERS_MAX INT32_MAX
+#endif
+#ifndef MEMORY_TELLS
+#define MEMORY_TELLS 1
+#endif
+
+enum {
+    MANY = 100000,
+    MILLION = 1000000,
+    HANDS = 4,                  /* coroutines, or threads, that share them out among themselves */
+    EACH_MOST = 49 * 1024 / 10, /* one page of stack, an eighth of a page of page tables, the generator, and a little */
+    SLACK_KIB = 16384,
+};
+
+static bool full;
+
+struct crowd {
+    int n;
+    weft_gen **gens;
+    _Atomic(int) begun, ended;
+    _Atomic(int) next_hand;
+};
+
+static int many(void)
+{
+    int n = wt_scaled(full ? MILLION : MANY);
+    return n < FIBERS_MAX ? n : FIBERS_MAX;
+}
+
+static int64_t status_kib(const char *name)
+{
+    char line[200];
+    long long kib = -1;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            sscanf(line + strlen(name), " %lld", &kib);
+    if (status != NULL)
+        fclose(status);
+    return kib;
+}
+
+/* Resident memory and page tables. */
+static int64_t memory_kib(void)
+{
+    return status_kib("VmRSS:") + status_kib("VmPTE:");
+}
+
+/* Yields once. */
+static void *stand_in_yield(void *arg)
+{
+    struct crowd *crowd = arg;
+    wf_fetch_add_relaxed(&crowd->begun, 1); /* relaxed, as below: counters */
+    weft_gen_yield(arg);
+    if (weft_gen_error() == -ECANCELED)
+        wf_fetch_add_relaxed(&crowd->ended, 1);
+    return NULL;
+}
+
+/* This hand's part of them, taken as they come. */
+static void each_of_a_part(struct crowd *crowd, void (*todo)(struct crowd *crowd, int i))
+{
+    int hand = wf_fetch_add_relaxed(&crowd->next_hand, 1) % HANDS; /* relaxed: a number */
+    for (int i = hand; i < crowd->n; i += HANDS)
+        todo(crowd, i);
+}
+
+static void open_one(struct crowd *crowd, int i)
+{
+    void *value = NULL;
+    crowd->gens[i] = weft_gen_new(stand_in_yield, crowd);
+    if (!CHECK(crowd->gens[i] != NULL))
+        abort();
+    CHECK_INT(weft_gen_next(crowd->gens[i], &value), 1);
+    CHECK(value == crowd);
+}
+
+static void close_one(struct crowd *crowd, int i)
+{
+    CHECK_INT(weft_gen_free(crowd->gens[i]), 0);
+}
+
+static void *open_part(void *arg)
+{
+    each_of_a_part(arg, open_one);
+    return NULL;
+}
+
+static void *close_part(void *arg)
+{
+    each_of_a_part(arg, close_one);
+    return NULL;
+}
+
+static void on_threads(weft_fn *fn, struct crowd *crowd)
+{
+    wt_thread *threads[HANDS];
+    for (int i = 0; i < HANDS; i++)
+        threads[i] = wt_thread_start(fn, crowd);
+    for (int i = 0; i < HANDS; i++)
+        wt_thread_join(threads[i]);
+}
+
+/* Twice: closed by coroutines, and by plain threads. */
+static void *open_and_close(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (int round = 0; round < 2; round++) {
+        size_t stacks = wf_stack_live();
+        int64_t before_kib = memory_kib(), began = weft_now();
+        crowd->begun = crowd->ended = crowd->next_hand = 0;
+        wt_spawn_and_join(HANDS, open_part, crowd);
+        int64_t opened = weft_now(), each = (memory_kib() - before_kib) * 1024 / crowd->n;
+        CHECK_INT(crowd->begun, crowd->n);
+        CHECK_INT((int64_t)wf_stack_live(), (int64_t)stacks + crowd->n);
+        CHECK(!MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
+        if (round == 0)
+            wt_spawn_and_join(HANDS, close_part, crowd);
+        else
+            on_threads(close_part, crowd);
+        CHECK_INT(crowd->ended, crowd->n);
+        CHECK_INT((int64_t)wf_stack_live(), (int64_t)stacks);
+        print_message("%u workers: %d open at once after %lld ms, %lld bytes each (resident and page tables), all "
+                      "closed by %s %lld ms later\n",
+                      wt_workers(), crowd->n, (long long)((opened - began) / WEFT_MILLISECOND), (long long)each,
+                      round == 0 ? "coroutines" : "threads", (long long)((weft_now() - opened) / WEFT_MILLISECOND));
+    }
+    return NULL;
+}
+
+static void test_generators_by_the_million_leave_nothing(void **state)
+{
+    struct crowd crowd = {.n = many()};
+    (void)state;
+    crowd.gens = calloc((size_t)crowd.n, sizeof *crowd.gens);
+    assert_non_null(crowd.gens);
+    memset(crowd.gens, 1, (size_t)crowd.n * sizeof *crowd.gens); /* resident before the first look at the memory */
+    int64_t before_kib = memory_kib();
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        wt_run(workers, open_and_close, &crowd);
+        malloc_trim(0); /* it keeps what was freed */
+        int64_t kept_kib = memory_kib() - before_kib;
+        print_message("%u workers: %lld KiB kept\n", workers, (long long)kept_kib);
+        CHECK(!MEMORY_TELLS || kept_kib < SLACK_KIB);
+    }
+    free(crowd.gens);
+    wt_finish();
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_generators_by_the_million_leave_nothing),
+    };
+    full = argc > 1 && strcmp(argv[1], "--full") == 0;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
