@@ -24,13 +24,6 @@
 #endif
 #endif
 
-/* A stack of which only those who stand on it know whose it is, kept by who leaves it for another one. */
-typedef struct wf_fiber_side {
-    void *words[2];
-    const void *base;
-    size_t size;
-} wf_fiber_side;
-
 #if defined(WF_ASAN)
 #include "core/fiber_asan.h"
 #elif defined(WF_TSAN)

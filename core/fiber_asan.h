@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "core/compiler.h"
+#include "core/fiber_side.h"
 
 #define WF_SWITCHES_STACKS WF_INLINE
 #define WF_NOT_INSTRUMENTED

@@ -3,6 +3,7 @@
 #define WF_CORE_FIBER_NONE_H
 
 #include "core/compiler.h"
+#include "core/fiber_side.h"
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WF_SWITCHES_STACKS static __attribute__((noinline, no_sanitize("thread")))
+#include "core/fiber_side.h"
+
+#define WF_SWITCHES_STACKS static __attribute__((noinline, unused, no_sanitize("thread")))
 #define WF_NOT_INSTRUMENTED __attribute__((no_sanitize("thread")))
 
 static inline void wf_fiber_bind(void **words, void *base, void *top)

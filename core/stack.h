@@ -46,12 +46,12 @@ typedef struct wf_stack {
         struct wf_stack *next;    /* in a cache */
         struct wf_strand *strand; /* in use: whose body runs on it (core/strand.h); NULL: a coroutine's own */
     };
-    char *base;            /* lowest address of the span: the guard begins here */
-    char *top;             /* where the first frame goes: below this descriptor, coloured, 64-byte aligned */
-    struct wf_slab *slab;  /* slab.c: where it goes back to */
-    uint32_t size;         /* bytes of the span, guard and descriptor included */
-    uint32_t guard_size;   /* bytes of the guard: the usable part begins at base + guard_size */
-    uint32_t valgrind_id;  /* core/stack_tools.h */
+    char *base;           /* lowest address of the span: the guard begins here */
+    char *top;            /* where the first frame goes: below this descriptor, coloured, 64-byte aligned */
+    struct wf_slab *slab; /* slab.c: where it goes back to */
+    uint32_t size;        /* bytes of the span, guard and descriptor included */
+    uint32_t guard_size;  /* bytes of the guard: the usable part begins at base + guard_size */
+    uint32_t valgrind_id; /* core/stack_tools.h */
     uint8_t stack_class;
     bool used;          /* it has run something since it was last clean */
     uint16_t forks;     /* belongs to what runs on it, which leaves it zero: sched/forks.c */

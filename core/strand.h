@@ -31,15 +31,15 @@ typedef struct wf_strand {
     void *(*fn)(void *arg);
 } wf_strand;
 
-/* relaxed, both: strands are used by one at a time, and who hands one over orders that. */
 static inline uint32_t wf_strand_state(const wf_strand *strand)
 {
-    return wf_load_relaxed(&strand->state);
+    return wf_load_relaxed(
+        &strand->state); /* relaxed: strands are used by one at a time; who hands one over orders that */
 }
 
 static inline void wf_strand_set(wf_strand *strand, enum wf_strand_state state)
 {
-    wf_store_relaxed(&strand->state, (uint32_t)state);
+    wf_store_relaxed(&strand->state, (uint32_t)state); /* relaxed: as above */
 }
 
 /* Give it a stack. False: there is none to be had. */

@@ -462,6 +462,8 @@ void wf_family_end(wf_coro *coro)
     wf_family *f = coro->extra != NULL ? coro->extra->family : NULL;
     if (f == NULL)
         return;
+    if (f->current != &f->main)
+        wf_die("a thread ended inside a symmetric coroutine: return from its function instead of pthread_exit");
     f->ending = true;
     while (!wf_list_is_empty(&f->members))
         end_member(f, wf_container_of(f->members.next, weft_co, node));

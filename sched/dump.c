@@ -19,6 +19,7 @@
 
 #include "core/clock.h"
 #include "core/context.h"
+#include "core/generator.h"
 #include "core/peek.h"
 #include "core/symbol.h"
 #include "core/syscall.h"
@@ -201,13 +202,10 @@ static bool copy_stack(const char *from, size_t size)
     return false;
 }
 
-/* Walk the frames of a suspended one, from where its registers are saved. */
-static void take_frames(picture *p)
+/* Walk the frames on a stack, from where registers are saved. */
+static void take_frames_on(picture *p, const wf_stack *stack, const char *sp)
 {
-    wf_stack stack;
-    if (p->block.stack == NULL || wf_peek(p->block.stack, &stack, sizeof(stack)) != 0)
-        return;
-    const char *low = stack.base + stack.guard_size, *high = stack.base + stack.size, *sp = p->block.sp;
+    const char *low = stack->base + stack->guard_size, *high = stack->base + stack->size;
     if (sp < low || sp >= high || (uintptr_t)sp % sizeof(void *) != 0)
         return;
     if (!copy_stack(sp, (size_t)(high - sp)))
@@ -217,6 +215,35 @@ static void take_frames(picture *p)
     do {
         p->frame[p->frames++] = address;
     } while (p->frames < FRAMES && take_frame(low, high, &frame, &address));
+}
+
+/* It is in the body of a generator: where it is resumed from. False: it is on its own stack. */
+static bool take_caller(const wf_stack *stack, wf_stack *callers, const void **sp)
+{
+    wf_generator g;
+    if (stack->strand == NULL || wf_peek(stack->strand, &g.strand, sizeof(g.strand)) != 0)
+        return false;
+    uint32_t state = wf_strand_state(&g.strand);
+    if (state != WF_GEN_RUNNING && state != WF_GEN_CLOSING)
+        return false;
+    if (wf_peek(stack->strand, &g, sizeof(g)) != 0 || g.outer == NULL)
+        return false;
+    *sp = g.outer_sp;
+    return wf_peek(g.outer, callers, sizeof(*callers)) == 0;
+}
+
+/* Walk the frames of a suspended one. */
+static void take_frames(picture *p)
+{
+    wf_stack stack;
+    const void *sp = p->block.sp;
+    int before = -1;
+    if (p->block.stack == NULL || wf_peek(p->block.stack, &stack, sizeof(stack)) != 0)
+        return;
+    do {
+        before = p->frames;
+        take_frames_on(p, &stack, sp);
+    } while (p->frames > before && p->frames < FRAMES && take_caller(&stack, &stack, &sp));
 }
 
 /* Walk the frames of a plain thread that waits. Nobody knows where its stack ends, and the program above weft may keep no frame

@@ -465,6 +465,51 @@ static void test_dump_names_the_owner_of_a_stack(void **state)
     wt_over_workers(name_myself, NULL);
 }
 
+/* ---- bodies of generators ---- */
+
+static void *wait_in_body(void *arg)
+{
+    CHECK_INT(wait_in_a_helper(), 0);
+    weft_gen_yield(arg);
+    return NULL;
+}
+
+static void *ask_body(void *arg)
+{
+    weft_gen *g = weft_gen_new(wait_in_body, arg);
+    CHECK_INT(weft_gen_next(g, NULL), 1);
+    CHECK_INT(weft_gen_free(g), 0);
+    return NULL;
+}
+
+static void *shows_callers_of_bodies(void *arg)
+{
+    (void)arg;
+    CHECK_INT(weft_event_clear(&event), 0);
+    weft_t *t = weft_spawn(ask_body, NULL);
+    wt_until_waiting(t, WF_WAIT_EVENT);
+    char *dump = dumped();
+    char *section = section_of(dump, weft_id(t));
+    char *frames = strstr(section, "\n    #0 ");
+    if (CHECK(frames != NULL)) {
+        check_has(frames, "wait_in_a_helper");
+        check_has(frames, "wait_in_body");
+        check_has(frames, "ask_body"); /* on the other stack */
+        check_has(frames, "wf_coro_run");
+    }
+    free(section);
+    free(dump);
+    CHECK_INT(weft_event_set(&event), 0);
+    CHECK_INT(weft_join(t, NULL), 0);
+    return NULL;
+}
+
+static void test_dump_goes_on_from_a_body_to_who_resumed_it(void **state)
+{
+    (void)state;
+    wt_over_workers(shows_callers_of_bodies, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_dump_reports_the_error_of_the_write),
         cmocka_unit_test(test_dump_comes_to_stderr_on_the_configured_signal),
         cmocka_unit_test(test_dump_names_the_owner_of_a_stack),
+        cmocka_unit_test(test_dump_goes_on_from_a_body_to_who_resumed_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
