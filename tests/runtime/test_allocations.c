@@ -185,6 +185,38 @@ static int run_twice(void)
     return error != 0 ? error : run_fresh(return_arg, NULL);
 }
 
+static void *yield_arg(void *arg)
+{
+    return weft_gen_yield(arg);
+}
+
+static int generate(void)
+{
+    void *value = NULL;
+    weft_gen *g = weft_gen_new(yield_arg, &value);
+    if (g == NULL)
+        return weft_last_error();
+    CHECK_INT(weft_gen_next(g, &value), 1);
+    CHECK_INT(weft_gen_next(g, &value), 0);
+    CHECK_INT(weft_gen_free(g), 0);
+    return 0;
+}
+
+static void *switch_body(void *arg)
+{
+    weft_co *co = weft_co_new(return_arg, NULL);
+    if (co == NULL)
+        return (void *)(intptr_t)weft_last_error();
+    CHECK(weft_co_switch(co, arg) == arg);
+    CHECK_INT(weft_co_free(co), 0);
+    return NULL;
+}
+
+static int switch_about(void)
+{
+    return run_fresh(switch_body, "value");
+}
+
 static const struct scenario {
     const char *name;
     int (*run)(void);
@@ -202,6 +234,8 @@ static const struct scenario {
     {"weft_offload", offload, -EAGAIN, true, 1},
     {"weft_getaddrinfo", resolve_name, -ENOMEM, true, 1},
     {"weft_tcp_listen, weft_tcp_dial", listen_and_dial, -ENOMEM, true, 2},
+    {"weft_gen_new", generate, -ENOMEM, false, 1},
+    {"weft_co_new", switch_about, -ENOMEM, false, 3},
     {"weft_run", run_twice, 0, false, 0},
 };
 

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "child.h"
@@ -955,6 +956,40 @@ static void test_generator_without_memory_is_null(void **state)
     wt_run(1, run_short_of_memory, NULL);
 }
 
+enum { HUNGRY = 64 };
+
+/* In a child: little address space is left. */
+static int run_short_of_stacks(void)
+{
+    weft_gen_options large = {.stack_size = 8 << 20};
+    weft_gen *gens[HUNGRY];
+    int begun = 0, error = 1;
+    for (int i = 0; i < HUNGRY; i++)
+        gens[i] = weft_gen_new_opt(&large, count_politely, NUMBER(1));
+    rlim_t most = (rlim_t)256 << 20;
+    setrlimit(RLIMIT_AS, &(struct rlimit){.rlim_cur = most, .rlim_max = most});
+    while (begun < HUNGRY && (error = weft_gen_next(gens[begun], NULL)) == 1)
+        begun++;
+    if (error != -ENOMEM || begun == 0)
+        return 1;
+    if (weft_gen_next(gens[begun], NULL) != -ENOMEM || weft_gen_free(gens[0]) != 0)
+        return 2;
+    return weft_gen_next(gens[begun], NULL) == 1 ? 0 : 3; /* with the stack that the first one had */
+}
+
+static void test_generator_without_a_stack_can_be_tried_again(void **state)
+{
+    char said[512];
+    (void)state;
+    if (wt_scaled(100) != 100) {
+        print_message("a sanitizer needs the address space: ");
+        skip();
+    }
+    int status = wt_in_child(run_short_of_stacks, said, sizeof said);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* No runtime was ever started, or it has stopped: generators need none. */
 static void test_generator_needs_no_runtime(void **state)
 {
@@ -978,6 +1013,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generator_overflow_names_the_body),
         cmocka_unit_test(test_generator_that_ends_with_a_fork_unsynced_is_named),
+        cmocka_unit_test(test_generator_without_a_stack_can_be_tried_again),
         cmocka_unit_test(test_generator_hands_out_its_values_and_then_its_result),
         cmocka_unit_test(test_generator_receives_what_is_sent),
         cmocka_unit_test(test_generator_body_sees_what_is_thrown_and_may_go_on),
