@@ -65,7 +65,7 @@ WEFT_API weft_gen *weft_gen_new_opt(const weft_gen_options *options, weft_fn *fn
 /* Run the body up to its next yield, and store the value of that in *out (which may be NULL). May suspend. Returns 1: there is a value; 0:
  * the body has returned (*out is as it was; weft_gen_result has what it returned), now or before. < 0: the error that the
  * body ended with, which is told once, later calls return 0; or, with nothing done: -EINVAL (NULL), -EDEADLK (it is running
- * already: it called itself, or blocks in another coroutine), -ENOMEM (no stack to begin with; it can be tried again). */
+ * already: it called itself, or blocks in another coroutine), -ENOMEM (no stack to begin with, or a plain thread without memory for its control block; it can be tried again). */
 WEFT_API int weft_gen_next(weft_gen *g, void **out);
 
 /* As weft_gen_next; the weft_gen_yield in which the body stands returns `in`. Also -EINVAL for an `in` other than NULL

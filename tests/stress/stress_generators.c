@@ -1,5 +1,6 @@
 /* A hundred thousand generators that stand in a yield at once, opened by some coroutines and closed by others, and then by plain
- * threads: each has run to its end, and nothing is left. --full: a million. Prints what they cost. */
+ * threads: each has run to its end, and nothing is left. --full: a million. Prints what they cost. And some that wait in their bodies,
+ * asked by coroutines that are killed and time out: none is lost, none yields twice. */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,10 +173,122 @@ static void test_generators_by_the_million_leave_nothing(void **state)
     wt_finish();
 }
 
+/* ---- bodies that block, asked by those who are killed and time out, here and there ---- */
+
+enum { BODIES = 24, ACTORS = 16, KILLS = 2000 };
+
+struct storm {
+    weft_chan *idle; /* of generators that nobody asks at the moment */
+    weft_sem sem;
+    _Atomic(int64_t) asked;
+};
+
+/* Waits in several ways, whatever becomes of it, and counts how often it has yielded. */
+static void *wait_and_yield(void *arg)
+{
+    struct storm *s = arg;
+    for (intptr_t i = 0;; i++) {
+        if (i % 3 == 0)
+            weft_sleep((i % 7) * WEFT_MICROSECOND);
+        else if (i % 3 == 1 && weft_sem_wait(&s->sem) == 0) {
+            weft_yield();
+            CHECK_INT(weft_sem_post(&s->sem), 0);
+        }
+        weft_gen_yield(NULL);
+        if (weft_gen_error() != 0)
+            return (void *)(i + 1);
+    }
+}
+
+static void *ask_until_killed(void *arg)
+{
+    struct storm *s = arg;
+    weft_gen *g = NULL;
+    while (weft_chan_recv(s->idle, &g) == 0) {
+        weft_timeout t = {0};
+        CHECK_INT(weft_timeout_start(&t, 20 * WEFT_MICROSECOND), 0);
+        CHECK_INT(weft_gen_next(g, NULL), 1);
+        CHECK_INT(weft_timeout_stop(&t), 0);
+        wf_fetch_add_relaxed(&s->asked, 1);            /* relaxed: read after the joins */
+        CHECK_INT(weft_chan_try_send(s->idle, &g), 0); /* also by a killed one; there is room for all */
+    }
+    return NULL;
+}
+
+static void *ask_some(void *arg)
+{
+    struct storm *s = arg;
+    for (int i = 0; i < wt_scaled(KILLS); i++) {
+        weft_gen *g = NULL;
+        CHECK_INT(weft_chan_recv(s->idle, &g), 0);
+        CHECK_INT(weft_gen_next(g, NULL), 1);
+        wf_fetch_add_relaxed(&s->asked, 1); /* relaxed: read after the joins */
+        CHECK_INT(weft_chan_try_send(s->idle, &g), 0);
+    }
+    return NULL;
+}
+
+static void open_all(struct storm *s)
+{
+    for (int i = 0; i < BODIES; i++) {
+        weft_gen *g = weft_gen_new(wait_and_yield, s);
+        CHECK(g != NULL);
+        CHECK_INT(weft_chan_send(s->idle, &g), 0);
+    }
+}
+
+/* Each has yielded as often as it was asked. */
+static void close_all(struct storm *s)
+{
+    int64_t yielded = 0;
+    for (int i = 0; i < BODIES; i++) {
+        weft_gen *g = NULL;
+        void *result = NULL;
+        if (!CHECK_INT(weft_chan_try_recv(s->idle, &g), 0))
+            return;
+        CHECK_INT(weft_gen_close(g), 0);
+        CHECK_INT(weft_gen_result(g, &result), 0);
+        CHECK_INT(weft_gen_free(g), 0);
+        yielded += (intptr_t)result;
+    }
+    CHECK_INT(yielded, s->asked);
+}
+
+static void *storm(void *arg)
+{
+    struct storm s = {.idle = weft_chan_new(sizeof(weft_gen *), BODIES)};
+    weft_t *ts[ACTORS];
+    (void)arg;
+    CHECK_INT(weft_sem_init(&s.sem, 1), 0);
+    open_all(&s);
+    for (int i = 0; i < ACTORS; i++)
+        CHECK((ts[i] = weft_spawn(ask_until_killed, &s)) != NULL);
+    wt_thread *thread = wt_thread_start(ask_some, &s);
+    for (int i = 0; i < wt_scaled(KILLS); i++) {
+        CHECK_INT(weft_kill(ts[i % ACTORS]), 0);
+        CHECK_INT(weft_join(ts[i % ACTORS], NULL), 0);
+        CHECK((ts[i % ACTORS] = weft_spawn(ask_until_killed, &s)) != NULL);
+    }
+    wt_thread_join(thread);
+    CHECK_INT(weft_killall(ts, ACTORS), 0);
+    CHECK_INT(weft_joinall(ts, ACTORS), 0);
+    close_all(&s);
+    CHECK_INT(weft_sem_value(&s.sem), 1);
+    CHECK_INT(weft_chan_free(s.idle), 0);
+    return NULL;
+}
+
+static void test_generators_outlive_kills_and_timeouts_of_who_asks(void **state)
+{
+    (void)state;
+    wt_over_workers(storm, NULL);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generators_by_the_million_leave_nothing),
+        cmocka_unit_test(test_generators_outlive_kills_and_timeouts_of_who_asks),
     };
     full = argc > 1 && strcmp(argv[1], "--full") == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
