@@ -77,7 +77,8 @@ static uint32_t cache_limit(int stack_class)
 {
     uint32_t least = least_limit(stack_class);
     uint32_t known;
-    size_t part = count_live_stacks(&known) / CACHE_PART / (known > 0 ? known : 1);
+    size_t live = count_live_stacks(&known);
+    size_t part = live / CACHE_PART / (known > 0 ? known : 1);
     uint32_t most = wf_slab_fitting(part < CACHE_MOST ? (uint32_t)part : CACHE_MOST, CACHE_MOST_SHIFT, stack_class);
     return most > least ? most : least;
 }
