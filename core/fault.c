@@ -64,7 +64,8 @@ static void report(const void *address, uintptr_t sp, const char *base, size_t s
     wf_text_put(&out, overflow ? ") is exhausted at address " : "), at address ");
     wf_text_put_hex(&out, (uintptr_t)address);
     if (overflow) {
-        wf_text_put(&out, "; raise stack_size in weft_spawn_opt or WEFT_STACK_SIZE\n");
+        wf_text_put(&out,
+                    "; raise stack_size in weft_spawn_opt (or weft_gen_new_opt, weft_co_new_opt) or WEFT_STACK_SIZE\n");
     } else {
         wf_text_put(&out, " while the stack pointer is ");
         wf_text_put_hex(&out, sp);

@@ -58,7 +58,8 @@ typedef struct weft_gen_options {
 enum { WEFT_GEN_DONE = -61 /* -ENODATA */ };
 
 /* A generator with the body fn(arg), which begins at the first next. It has no stack before. arg is whose the program says it is.
- * The caller frees it with weft_gen_free. NULL with weft_last_error(): -ENOMEM, -EINVAL (fn is NULL; a stack over 8 MiB). */
+ * The caller frees it with weft_gen_free. NULL with weft_last_error(): -ENOMEM, -EINVAL (fn is NULL; a stack over
+ * 8 MiB; no runtime is on, and what the environment says of stacks cannot be understood, as stderr says). */
 WEFT_API weft_gen *weft_gen_new(weft_fn *fn, void *arg);
 WEFT_API weft_gen *weft_gen_new_opt(const weft_gen_options *options, weft_fn *fn, void *arg);
 

@@ -52,8 +52,8 @@ typedef struct weft_co_options {
 } weft_co_options;
 
 /* A member that will run fn(value), with the value first switched to it; it has no stack before. `parent` is of the caller's
- * family; NULL: the running member. The caller frees it with weft_co_free. NULL with weft_last_error(): -ENOMEM; -EINVAL (fn is NULL, or a
- * stack over 8 MiB); -EXDEV. Never suspends. */
+ * family; NULL: the running member. The caller frees it with weft_co_free. NULL with weft_last_error(): -ENOMEM; -EINVAL (fn is NULL; a
+ * stack over 8 MiB; no runtime is on, and the environment cannot be understood, as stderr says); -EXDEV. Never suspends. */
 WEFT_API weft_co *weft_co_new(weft_fn *fn, weft_co *parent);
 WEFT_API weft_co *weft_co_new_opt(const weft_co_options *options, weft_fn *fn, weft_co *parent);
 

@@ -2,6 +2,7 @@
 #include "runtime.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -990,6 +991,62 @@ static void test_generator_without_a_stack_can_be_tried_again(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* ---- without a runtime ---- */
+
+/* In a child, which has not looked at its environment yet. */
+static int read_junk(void)
+{
+    setenv("WEFT_STACK_SIZE", "junk", 1);
+    if (weft_gen_new(count_to, NULL) != NULL || weft_last_error() != -EINVAL)
+        return 1;
+    if (weft_co_new(count_to, NULL) != NULL || weft_last_error() != -EINVAL)
+        return 2;
+    setenv("WEFT_STACK_SIZE", "64K", 1);
+    weft_gen *g = weft_gen_new(count_politely, NUMBER(1));
+    return g != NULL && weft_gen_next(g, NULL) == 1 && weft_gen_free(g) == 0 ? 0 : 3;
+}
+
+static void test_generator_without_a_runtime_heeds_the_environment(void **state)
+{
+    char said[512];
+    (void)state;
+    int status = wt_in_child(read_junk, said, sizeof said);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_non_null(strstr(said, "WEFT_STACK_SIZE=junk is not a stack size"));
+}
+
+/* ---- the child of a fork(2) ---- */
+
+static weft_gen *inherited;
+
+static int go_on_in_child(void)
+{
+    void *value = NULL;
+    if (weft_gen_next(inherited, &value) != 1 || number(value) != 2)
+        return 1;
+    if (weft_gen_free(inherited) != 0)
+        return 2;
+    inherited = weft_gen_new(count_politely, NUMBER(1));
+    return weft_gen_next(inherited, &value) == 1 && weft_gen_free(inherited) == 0 ? 0 : 3;
+}
+
+static void test_generator_goes_on_in_the_child_of_a_fork(void **state)
+{
+    char said[512];
+    void *value = NULL;
+    (void)state;
+    inherited = weft_gen_new(count_politely, NUMBER(3));
+    CHECK_INT(weft_gen_next(inherited, NULL), 1);
+    int status = wt_in_child(go_on_in_child, said, sizeof said);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    CHECK_INT(weft_gen_next(inherited, &value), 1); /* a copy of it, that was */
+    CHECK_INT(number(value), 2);
+    CHECK_INT(weft_gen_free(inherited), 0);
+    wt_finish();
+}
+
 /* No runtime was ever started, or it has stopped: generators need none. */
 static void test_generator_needs_no_runtime(void **state)
 {
@@ -1011,6 +1068,7 @@ static void test_generator_needs_no_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_generator_without_a_runtime_heeds_the_environment),
         cmocka_unit_test(test_generator_overflow_names_the_body),
         cmocka_unit_test(test_generator_that_ends_with_a_fork_unsynced_is_named),
         cmocka_unit_test(test_generator_without_a_stack_can_be_tried_again),
@@ -1034,6 +1092,7 @@ int main(void)
         cmocka_unit_test(test_generator_has_a_stack_from_its_first_next_to_its_end),
         cmocka_unit_test(test_generator_misuse_is_refused),
         cmocka_unit_test(test_generator_without_memory_is_null),
+        cmocka_unit_test(test_generator_goes_on_in_the_child_of_a_fork),
         cmocka_unit_test(test_generator_needs_no_runtime),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,8 @@ static void test_fault_overflow_is_named_and_dies_by_sigsegv(void **state)
     assert_non_null(
         strstr(output, "weft: stack overflow in coroutine 17 \"digger\", entry 0x4711: its stack of 65536 bytes"));
     assert_non_null(strstr(output, "(usable 49152) is exhausted at address 0x"));
-    assert_non_null(strstr(output, "raise stack_size in weft_spawn_opt or WEFT_STACK_SIZE\n"));
+    assert_non_null(strstr(
+        output, "raise stack_size in weft_spawn_opt (or weft_gen_new_opt, weft_co_new_opt) or WEFT_STACK_SIZE\n"));
     assert_null(strstr(strstr(output, "weft:") + 1, "weft:")); /* said once */
 }
 
