@@ -1,6 +1,6 @@
-/* How fast can one stack ask another for a value at all? Two bare switches, there and back, which hand on a number that grows by
- * one; one operation is both. As in limit_switch.c both are in the same loop, so the processor predicts where each switch returns
- * to: two loops, one that asks and one that answers, take three times as long with this switch. */
+/* How fast can one stack ask another for a value at all? Two bare switches, there and back, which hand on a number that
+ * grows by one; one operation is both. As in limit_switch.c both are in the same loop, so the processor predicts where each
+ * switch returns to: two loops, one that asks and one that answers, take three times as long with this switch. */
 #include "bench/bench.h"
 #include "bench/context.h"
 

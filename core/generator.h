@@ -31,8 +31,8 @@ typedef struct wf_generator {
     wf_fiber_side back; /* RUNNING: what a sanitizer wants to know of it */
 } wf_generator;
 
-/* Call entry(g, value) on its new stack, which has to begin with wf_generator_entered. Returns what wf_generator_suspend is given, or what the
- * function given to wf_generator_leave returns. */
+/* Call entry(g, value) on its new stack, which has to begin with wf_generator_entered. Returns what wf_generator_suspend is
+ * given, or what the function given to wf_generator_leave returns. */
 WF_SWITCHES_STACKS int wf_generator_start(wf_generator *g, wf_stack **here, void (*entry)(void *g, void *value),
                                           void *value)
 {
@@ -75,8 +75,8 @@ WF_SWITCHES_STACKS void *wf_generator_suspend(wf_generator *g, wf_stack **here, 
     return value;
 }
 
-/* From the first frame of the body, for good. `after` is called on the stack of who resumed it, may give the body's stack back, and
- * its result is what the resume returns. */
+/* From the first frame of the body, for good. `after` is called on the stack of who resumed it, may give the body's stack
+ * back, and its result is what the resume returns. */
 WF_SWITCHES_STACKS void wf_generator_leave(wf_generator *g, wf_stack **here, void *(*after)(void *g))
 {
     *here = g->outer;

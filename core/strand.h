@@ -1,8 +1,8 @@
 /* What runs on a stack of its own without being a coroutine that is scheduled: the body of a generator or of a symmetric
  * coroutine. It runs inside a coroutine or a plain thread, which has left its own stack for this one meanwhile.
  *
- * A stack names its strand (wf_stack.strand), so that who is on the stack knows in whose body that is, and so that the report of an
- * overflow can name it. A coroutine's own stack names none.
+ * A stack names its strand (wf_stack.strand), so that who is on the stack knows in whose body that is, and so that the
+ * report of an overflow can name it. A coroutine's own stack names none.
  */
 #ifndef WF_CORE_STRAND_H
 #define WF_CORE_STRAND_H

@@ -1,13 +1,14 @@
 /* Symmetric coroutines: weft/switch.h.
  *
- * A family hangs on the control block of the coroutine, or plain thread, that it is. One member runs; each of the others has its context
- * saved, and the stack on which that lies: mostly its own, but that of a generator's body if it switched in the middle of one.
+ * A family hangs on the control block of the coroutine, or plain thread, that it is. One member runs; each of the others
+ * has its context saved, and the stack on which that lies: mostly its own, but that of a generator's body if it switched in
+ * the middle of one.
  *
  *     NEW ──switch──▶ STARTED ◀──▶ (running: family->current)
  *      └──throw──▶ DEAD ◀── returns ──┘
  *
- * Value and error travel in the family: who leaves puts them there, who arrives takes them. Where they go is found by destination():
- * past the dead, and past the unstarted if it is an error, which ends these.
+ * Value and error travel in the family: who leaves puts them there, who arrives takes them. Where they go is found by
+ * destination(): past the dead, and past the unstarted if it is an error, which ends these.
  *
  * A member stays allocated for its handle and for each child, because the way to the living goes through dead parents.
  */

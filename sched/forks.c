@@ -334,8 +334,8 @@ void wf_forks_forget(void)
 
 /* ---- fork ---- */
 
-/* As a plain call, on the caller's stack. Afterwards the coroutine may be on another worker; and where the task yielded for a generator,
- * another coroutine, or a plain thread, may be on this stack. */
+/* As a plain call, on the caller's stack. Afterwards the coroutine may be on another worker; and where the task yielded for a
+ * generator, another coroutine, or a plain thread, may be on this stack. */
 static void call(wf_worker *self, wf_coro *coro, weft_task *task)
 {
     uint16_t before = coro != NULL ? unsynced(self, coro) : 0;

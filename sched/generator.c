@@ -1,8 +1,8 @@
 /* Generators: weft/generator.h on core/generator.h.
  *
- * A body runs as part of who resumes it. What that one knows of itself is in its control block, and of that only `stack` changes: it is
- * the body's while the body runs. So the scheduler, which goes by it, suspends and resumes a coroutine in the middle of a
- * body as anywhere else.
+ * A body runs as part of who resumes it. What that one knows of itself is in its control block, and of that only `stack`
+ * changes: it is the body's while the body runs. So the scheduler, which goes by it, suspends and resumes a coroutine in
+ * the middle of a body as anywhere else.
  *
  * The deque of forked tasks belongs to the stack that forked them (it knows how much is left of it, and wf_stack.forks
  * counts them), so it is closed when the stack is left (wf_forks_switch).
@@ -92,8 +92,8 @@ WF_NOT_INSTRUMENTED static void enter(void *arg, void *value)
 
 /* ---- resuming ---- */
 
-/* Who calls, if that is a coroutine without forked tasks, else NULL. The fast paths below are for such callers alone: they have nothing to
- * keep over a call, so they need no frame. */
+/* Who calls, if that is a coroutine without forked tasks, else NULL. The fast paths below are for such callers alone: they
+ * have nothing to keep over a call, so they need no frame. */
 WF_INLINE wf_coro *simple_caller(void)
 {
     wf_worker *worker = wf_worker_self();

@@ -1,5 +1,5 @@
-/* What generators and symmetric coroutines have in common: bodies that run on stacks of their own as part of a coroutine or a plain
- * thread (core/strand.h). */
+/* What generators and symmetric coroutines have in common: bodies that run on stacks of their own as part of a coroutine or
+ * a plain thread (core/strand.h). */
 #ifndef WF_SCHED_STRANDS_H
 #define WF_SCHED_STRANDS_H
 

@@ -1,5 +1,5 @@
-/* Producer and consumer in one thread, as generators, in both forms: a producer that the consumer asks for values, and a consumer that
- * the producer sends values to. Each runs until it has nothing to do, and goes on where it stopped. */
+/* Producer and consumer in one thread, as generators, in both forms: a producer that the consumer asks for values, and a
+ * consumer that the producer sends values to. Each runs until it has nothing to do, and goes on where it stopped. */
 #include <stdio.h>
 #include <weft.h>
 

@@ -113,7 +113,8 @@ static void test_co_parents_can_be_changed_but_not_in_a_circle(void **state)
 
 /* ---- errors ---- */
 
-/* Hands each error that is thrown into it to its parent as a value; ends at -EIO with that error, at -EPIPE without having asked. */
+/* Hands each error that is thrown into it to its parent as a value; ends at -EIO with that error, at -EPIPE without having
+ * asked. */
 static void *catch_errors(void *arg)
 {
     for (;;) {

@@ -1,5 +1,6 @@
-/* The cases that greenlet's tests try, as far as they mean something in C: trees of members, errors that find their way to parents, members
- * that are dropped, families of other threads, generators made of switches, tracing, and that nothing is left. */
+/* The cases that greenlet's tests try, as far as they mean something in C: trees of members, errors that find their way to
+ * parents, members that are dropped, families of other threads, generators made of switches, tracing, and that nothing is
+ * left. */
 #include "runtime.h"
 
 #define NUMBER(n) ((void *)(intptr_t)(n))

@@ -1,5 +1,6 @@
-/* The cases that CPython tries its generators with, as far as they mean something in C: tree walks, sieves, backtracking and other programs
- * made of many generators; errors thrown into bodies that handle, re-raise and refuse them; closing and finalising. */
+/* The cases that CPython tries its generators with, as far as they mean something in C: tree walks, sieves, backtracking
+ * and other programs made of many generators; errors thrown into bodies that handle, re-raise and refuse them; closing and
+ * finalising. */
 #include "runtime.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* A hundred thousand generators that stand in a yield at once, opened by some coroutines and closed by others, and then by plain
- * threads: each has run to its end, and nothing is left. --full: a million. Prints what they cost. And some that wait in their bodies,
- * asked by coroutines that are killed and time out: none is lost, none yields twice. */
+/* A hundred thousand generators that stand in a yield at once, opened by some coroutines and closed by others, and then by
+ * plain threads: each has run to its end, and nothing is left. --full: a million. Prints what they cost. And some that wait
+ * in their bodies, asked by coroutines that are killed and time out: none is lost, none yields twice. */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
