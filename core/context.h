@@ -36,9 +36,9 @@ void wf_context_leave(void *to, void *value);
 void wf_context_leave_through(void *to, void *(*fn)(void *arg), void *arg);
 
 /* As wf_context_switch, for two places that take turns for long, each in a loop of its own; docs/decisions/033-generators.md says
- * why it is another. The contexts are the same, so it goes to one that was saved by a switch, and the other way round. */
-int wf_context_hop_in(void **save, void *to,
-                      void *value); /* the two are one; this one is a pointer that stands for a number */
+ * why it is another. The contexts are the same, so it goes to one that was saved by a switch, and the other way round. The two
+ * are one function; what the first returns is a pointer that stands for a number. */
+int wf_context_hop_in(void **save, void *to, void *value);
 void *wf_context_hop_out(void **save, void *to, void *value);
 
 /* Prepare a stack whose highest usable address is `top` (16-byte aligned). The first switch to the returned context calls
