@@ -39,8 +39,8 @@ static void *nest(void *arg)
     int64_t before = weft_now();
     (void)arg;
     CHECK_INT(weft_timeout_start(&outer, 100 * WEFT_SECOND), 0);
+    wt_spawn_and_join(1, stop_of_another, &outer);
     CHECK_INT(weft_timeout_start(&inner, 2 * WEFT_MILLISECOND), 0);
-    wt_spawn_and_join(1, stop_of_another, &inner);
     CHECK_INT(wait_for_ever(), -ETIMEDOUT);
     CHECK(weft_now() - before >= 2 * WEFT_MILLISECOND);
     CHECK_INT(weft_timeout_fired(&inner), 1);
