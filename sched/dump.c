@@ -51,6 +51,17 @@ static const char *const wait_names[] = {
     [WF_WAIT_IO_CANCEL] = "the end of cancelled I/O",
     [WF_WAIT_OFFLOAD] = "an offload thread",
     [WF_WAIT_FORK] = "the end of forked task",
+    [WF_WAIT_RWLOCK_READ] = "reading under rwlock",
+    [WF_WAIT_RWLOCK_WRITE] = "writing under rwlock",
+    [WF_WAIT_ONCE] = "the end of once",
+    [WF_WAIT_BARRIER] = "barrier",
+    [WF_WAIT_FUTURE] = "future",
+    [WF_WAIT_QUEUE_PUT] = "room in queue",
+    [WF_WAIT_QUEUE_GET] = "an item of queue",
+    [WF_WAIT_QUEUE_JOIN] = "the tasks of queue",
+    [WF_WAIT_POOL_ROOM] = "room in pool",
+    [WF_WAIT_POOL_JOIN] = "the members of pool",
+    [WF_WAIT_POOL_RESULT] = "a result of pool",
 };
 
 static_assert(sizeof(wait_names) / sizeof(wait_names[0]) == WF_WAIT_KINDS, "each kind of wait has a name");

@@ -1,6 +1,6 @@
-/* weft: mutex, condition variable, semaphore, event, wait group. Callable from coroutines and plain threads alike,
+/* weft: mutex, lock for readers and writers, condition variable, semaphore, event, wait group, barrier, once. Callable from coroutines and plain threads alike,
  * which may contend for the same object. All objects are the caller's; all zero is a valid, initialised object (of the
- * plain kind), _init never allocates.
+ * plain kind; but for a barrier), _init never allocates.
  *
  * For all of them
  *   - "May suspend" means: the coroutine waits and its worker runs others; afterwards it may be on another thread. A
@@ -45,6 +45,31 @@ WEFT_API int weft_mutex_lock(weft_mutex *m);
 WEFT_API int weft_mutex_lock_until(weft_mutex *m, int64_t deadline);
 WEFT_API int weft_mutex_trylock(weft_mutex *m); /* 0, -EBUSY, -EDEADLK, -EAGAIN. Never suspends */
 WEFT_API int weft_mutex_unlock(weft_mutex *m);  /* 0, -EPERM when the caller does not hold it. Never suspends */
+
+/* Lock for many readers or one writer. Phases take turns: no reader enters while a writer waits, and a writer that unlocks
+ * lets all readers in that wait; so neither kind is starved, and nobody who waits is overtaken. The writer is its owner (a
+ * coroutine or plain thread); of readers it only knows how many there are. Hence a reader must not lock it again, to
+ * read or to write: it would wait for itself as soon as a writer waits. A coroutine may hold it while suspended, and be on another
+ * thread when it unlocks. */
+typedef struct weft_rwlock {
+    uint64_t opaque[8];
+} weft_rwlock;
+/* clang-format off */
+#define WEFT_RWLOCK_INIT {{0}}
+/* clang-format on */
+WEFT_API int weft_rwlock_init(weft_rwlock *l); /* 0, -EINVAL */
+WEFT_API int weft_rwlock_fini(weft_rwlock *l); /* 0; -EBUSY while held or waited for, and then unchanged */
+/* May suspend. 0; -EDEADLK when the caller is its writer; -ECANCELED; -ETIMEDOUT; -EINVAL for NULL. */
+WEFT_API int weft_rwlock_rdlock(weft_rwlock *l);
+WEFT_API int weft_rwlock_rdlock_until(weft_rwlock *l, int64_t deadline);
+WEFT_API int weft_rwlock_wrlock(weft_rwlock *l);
+WEFT_API int weft_rwlock_wrlock_until(weft_rwlock *l, int64_t deadline);
+/* 0; -EBUSY when that would mean to wait; -EDEADLK when the caller is its writer. Never suspend. */
+WEFT_API int weft_rwlock_tryrdlock(weft_rwlock *l);
+WEFT_API int weft_rwlock_trywrlock(weft_rwlock *l);
+/* Give back what the caller holds, to read or to write. 0; -EPERM when nobody holds it, or a writer that is not the
+ * caller (a reader that is not the caller cannot be told from it). Never suspends. */
+WEFT_API int weft_rwlock_unlock(weft_rwlock *l);
 
 /* Condition variable. wait unlocks m (a recursive one entirely), suspends, and locks m as it was before it returns,
  * also on an error; the lock is then taken without regard to kill, timeouts and deadlocks. A wait that returns an error has used
@@ -108,6 +133,37 @@ WEFT_API int weft_group_add(weft_group *g,
 WEFT_API int weft_group_done(weft_group *g); /* add(-1) */
 WEFT_API int weft_group_wait(weft_group *g); /* may suspend; 0 once the count is 0, -ECANCELED, -ETIMEDOUT, -EDEADLK */
 WEFT_API int weft_group_wait_until(weft_group *g, int64_t deadline);
+
+/* Barrier: `count` wait for each other, round after round. wait returns 1 to the last that came, 0 to the others. One that
+ * is killed or times out has not arrived, and the round goes on without it: somebody else has to come. If the round
+ * is completed in that same moment, it returns 0 all the same. wait: -EINVAL for an object that was not initialised,
+ * too. */
+typedef struct weft_barrier {
+    uint64_t opaque[5];
+} weft_barrier;
+WEFT_API int weft_barrier_init(weft_barrier *b, unsigned count); /* 0, -EINVAL for a count of 0 */
+WEFT_API int weft_barrier_fini(weft_barrier *b);                 /* -EBUSY while somebody waits */
+WEFT_API int weft_barrier_wait(weft_barrier *b);                 /* may suspend; 0, 1, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_barrier_wait_until(weft_barrier *b, int64_t deadline);
+
+/* Once: run fn(arg) to its success one time, whoever comes first. fn returns 0 for success; -errno for failure, which is the
+ * result of the call that ran it, and then the next caller, one that waits included, runs its own fn. What fn did is
+ * seen by all to whom do returns 0. fn may block; do it returns to its end, also when its coroutine was killed
+ * meanwhile (its blocking calls then return -ECANCELED, and it may well fail with that). The deadline bounds waiting for others,
+ * not fn. */
+typedef int weft_once_fn(void *arg);
+typedef struct weft_once {
+    uint64_t opaque[5];
+} weft_once;
+/* clang-format off */
+#define WEFT_ONCE_INIT {{0}}
+/* clang-format on */
+WEFT_API int weft_once_init(weft_once *once); /* 0, -EINVAL */
+WEFT_API int weft_once_fini(weft_once *once); /* -EBUSY while fn runs, or somebody waits for it */
+/* May suspend, if it is not done. 0 when it is done, and then for a killed coroutine too; -errno: that of the fn that
+ * this call ran; -EDEADLK when called from within fn; -ECANCELED, -ETIMEDOUT (nothing was run); -EINVAL. */
+WEFT_API int weft_once_do(weft_once *once, weft_once_fn *fn, void *arg);
+WEFT_API int weft_once_do_until(weft_once *once, weft_once_fn *fn, void *arg, int64_t deadline);
 
 #ifdef __cplusplus
 }
