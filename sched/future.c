@@ -95,11 +95,9 @@ static void call_all(wf_list *links)
 
 static int set(struct future *f, void *value, int error)
 {
-    wf_list claimed, links;
+    wf_list claimed = {0}, links = {0};
     if (!win(f))
         return -EALREADY;
-    wf_list_init(&claimed);
-    wf_list_init(&links);
     wf_plain_write(&f->value, value);
     wf_plain_write(&f->error, error);
     uint32_t word = SETTING;

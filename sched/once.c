@@ -60,8 +60,7 @@ static bool begin(struct once *o, wf_coro *self)
 /* The step `end`, with somebody in the line. While the owner is set the word changes under the lock only. */
 static WF_SLOW void end_attended(struct once *o, bool success)
 {
-    wf_list claimed;
-    wf_list_init(&claimed);
+    wf_list claimed = {0};
     wf_object_lock(&o->lock);
     if (success) {
         wf_waiters_claim_all(&o->waiters, &claimed);

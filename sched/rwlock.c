@@ -151,8 +151,7 @@ static uint64_t claim_next(struct rwlock *l, bool after_writer, wf_list *claimed
 /* The step `hand`, by the only one who holds it: WRITER or one READER. False: it is not the only one, or nobody waits. */
 static WF_SLOW bool hand_over(struct rwlock *l, uint64_t held)
 {
-    wf_list claimed;
-    wf_list_init(&claimed);
+    wf_list claimed = {0};
     wf_object_lock(&l->lock);
     /* ORDER(rwlock): pairs with leave_shared of the readers before, on behalf of those that are claimed. */
     bool due = wf_load_acquire(&l->word) == (held | WAITING);
@@ -195,9 +194,8 @@ static void leave_exclusive(struct rwlock *l)
 /* The step `give up`. */
 static WF_SLOW void give_up(struct rwlock *l, wf_coro *self)
 {
-    wf_list claimed;
+    wf_list claimed = {0};
     uint64_t readers = 0;
-    wf_list_init(&claimed);
     wf_object_lock(&l->lock);
     if (wf_list_is_linked(&self->wait_node))
         wf_list_remove(&self->wait_node);
