@@ -58,6 +58,24 @@ static void setup_both_wait(void)
     wf_list_push_back(&object()->readers, &coros[2].wait_node);
 }
 
+/* Coroutines 0 and 2 read, and coroutine 1 waits to write. */
+static void setup_two_read(void)
+{
+    setup_writer_waits();
+    object()->word += READER;
+    readers = 2;
+}
+
+/* Coroutine 0 writes, and the others wait. */
+static void setup_both_wait_for_writer(void)
+{
+    setup_both_wait();
+    object()->word = WRITER | WAITING;
+    object()->owner = (uintptr_t)&coros[0];
+    readers = 0;
+    writers = 1;
+}
+
 static void begin_reading(void)
 {
     readers++;
@@ -93,6 +111,18 @@ static void end_first_writing(void)
 {
     turns++;
     end_writing();
+}
+
+/* The writer goes on as a reader, as if the others had come only then. */
+static void write_then_read(void)
+{
+    turns++;
+    wf_plain_write(&total, wf_plain_read(&total) + 1);
+    writers--;
+    readers++;
+    set_owner(object(), NULL);
+    wf_store_release(&object()->word, READER | WAITING);
+    end_reading();
 }
 
 static void read_once(void)
@@ -206,6 +236,9 @@ static const struct mc_scenario scenarios[] = {
     {SCENARIO("line-times-out", setup_writer_waits, {"a", end_reading}, {"b", come_back_writing}, {"c", read_once},
               {"timer", expire_second})},
     {SCENARIO("both-in-line", setup_both_wait, {"a", end_reading}, {"b", come_back_writing}, {"c", come_back_reading})},
+    {SCENARIO("two-readers-leave", setup_two_read, {"a", end_reading}, {"b", come_back_writing}, {"c", end_reading})},
+    {SCENARIO("writer-in-line-times-out", setup_both_wait_for_writer, {"a", write_then_read}, {"b", come_back_writing},
+              {"c", come_back_reading}, {"timer", expire_second})},
     {SCENARIO("both-in-line-time-out", setup_both_wait, {"a", end_reading}, {"b", come_back_writing},
               {"c", come_back_reading}, {"timer", expire_second})},
     {SCENARIO("writer-killed", setup_read, {"a", end_reading}, {"b", write_by_deadline}, {"killer", kill_second})},
