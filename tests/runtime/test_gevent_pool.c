@@ -393,8 +393,10 @@ static void *terminate_sizes(void *arg)
         weft_pool *pool = weft_pool_new(size);
         weft_t *t = weft_spawn(map_long, pool);
         wt_until_waiting(t, size == 0 ? WF_WAIT_POOL_RESULT : WF_WAIT_POOL_ROOM);
-        while (weft_ready(t) == 0)
+        while (weft_ready(t) == 0) {
             CHECK_INT(weft_pool_kill(pool), 0);
+            CHECK_INT(weft_yield(), 0);
+        }
         CHECK_INT(weft_join(t, NULL), 0);
         drop(pool);
     }
