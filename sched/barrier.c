@@ -1,12 +1,12 @@
 /* Barrier: so many wait for each other, again and again.
  *
- *   wait      take the lock; one more has arrived. The last of the round? Start the next round, claim everybody in the line, let the
- *             lock go and queue them. Else stand in the line and suspend
+ *   wait      take the lock; one more has arrived. The last of the round? Start the next round, claim everybody in the line, let
+ *             the lock go and queue them. Else stand in the line and suspend
  *   give up   (deadline, kill) take the lock. Still in the line? Leave it, one less has arrived. Else the round was completed, with
  *             this one, in the same moment: as if it had been woken
  *
- * Count and line change under one lock, so that `arrived` is always the number of those in the line: a waiter that gives up counts as
- * arrived until it has left the line. So a round begins with none, completes with all, and whoever was part of a
+ * Count and line change under one lock, so that `arrived` is always the number of those in the line: a waiter that gives up
+ * counts as arrived until it has left the line. So a round begins with none, completes with all, and whoever was part of a
  * completed round returns 0.
  */
 #include "sched/waiters.h"

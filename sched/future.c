@@ -7,15 +7,17 @@
  *
  *     set        0 → SETTING; write the value; claim whoever is there; SETTING → SET, if ATTENDED is not set; queue the claimed,
  *                start the callbacks
- *     claim      ATTENDED: take everybody off the line, and all callbacks, onto lists of the setter's own; - ATTENDED. Under the lock
+ *     claim      ATTENDED: take everybody off the line, and all callbacks, onto lists of the setter's own; - ATTENDED. Under
+ *                the lock
  *     wait       not SET: + ATTENDED, and stand in the line. Under the lock
  *     get        SET: read it. One load, without the lock
  *
- * Why no wake-up is lost: the last step of set is a compare-and-swap that fails while ATTENDED is set, and a waiter sets it with one that
- * fails when SET is. So either the waiter sees SET, or the setter comes for it, once more if need be.
+ * Why no wake-up is lost: the last step of set is a compare-and-swap that fails while ATTENDED is set, and a waiter sets it with
+ * one that fails when SET is. So either the waiter sees SET, or the setter comes for it, once more if need be.
  *
- * Why it may be freed by whoever has found it set: SET is the last that the setter writes to it, after it has let the lock go for the last
- * time. Those that it has claimed are told after that, from its own list. This is also why SET is not set under the lock.
+ * Why it may be freed by whoever has found it set: SET is the last that the setter writes to it, after it has let the lock go
+ * for the last time. Those that it has claimed are told after that, from its own list. This is also why SET is not set under the
+ * lock.
  *
  * Setting it twice is refused. gevent's AsyncResult may be set again; but there nobody reads it at the same moment.
  *

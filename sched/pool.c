@@ -1,10 +1,10 @@
-/* Pool: a list of members, a count of places, and three lines: those that wait for a place to spawn into, those that only want to know
- * of one, and those that wait until nobody is left.
+/* Pool: a list of members, a count of places, and three lines: those that wait for a place to spawn into, those that only want
+ * to know of one, and those that wait until nobody is left.
  *
  *   spawn   take a place, or stand in line for one; then spawn a coroutine whose argument is the member, with a destructor: that
  *           runs exactly once, when its body has returned or in its place
- *   end     (the destructor) tell whom it concerns; take the lock; leave the list; a spawner in line: the place is its own now. Else
- *           one place more: claim all who wait for one. Nobody left: claim all joiners. Let the lock go, and queue them
+ *   end     (the destructor) tell whom it concerns; take the lock; leave the list; a spawner in line: the place is its own now.
+ *           Else one place more: claim all who wait for one. Nobody left: claim all joiners. Let the lock go, and queue them
  *   kill    mark the members, make one fence for all, claim those that wait (as weft_killall does)
  *
  * A member is reachable from its spawn on. Two own its memory, the one that spawns it until it has noted the handle, and its end,

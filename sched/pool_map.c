@@ -3,7 +3,8 @@
  *   start   count the item in, hang it on the batch, start a member for it (sched/pool.h)
  *   end     (on the member) take the lock; note the result; wake the caller if that waits for this
  *   take    (the caller) take the lock; the item it wants has ended: off the batch with it. Else wait, and look again
- *   leave   (the caller) take what has ended off; the batch belongs to the members that are still at work. The last of them frees it
+ *   leave   (the caller) take what has ended off; the batch belongs to the members that are still at work. The last of them
+ *           frees it
  *
  * The caller may therefore be killed or time out at any moment: nothing of its frame is known to a member.
  *

@@ -4,18 +4,18 @@
  *   put       take the lock; shut down? -EPIPE. Getters in line (so it is empty): claim them from the front and give each the item,
  *             up to the first that takes it; those before only peek. None took it, and there is room: store it. Else stand in the
  *             line of putters and suspend
- *   get       take the lock; something there: take it, and let the item of the first putter in line in. Else shut down? -EPIPE. Else stand
- *             in the line of getters and suspend. peek is the same, but takes nothing
+ *   get       take the lock; something there: take it, and let the item of the first putter in line in. Else shut down? -EPIPE.
+ *             Else stand in the line of getters and suspend. peek is the same, but takes nothing
  *   done      one less is unfinished; none: claim everybody in the line of joiners
  *   shutdown  claim everybody in the lines of getters and putters; they return -EPIPE
  *
  * Invariants: getters in line → empty; putters in line → full; joiners in line → something is unfinished.
  *
- * Why nothing is lost or doubled: as in sched/channel.c. An item changes hands under the lock, and to or from a waiter only after that has
- * been claimed: then nothing else ends its wait.
+ * Why nothing is lost or doubled: as in sched/channel.c. An item changes hands under the lock, and to or from a waiter only
+ * after that has been claimed: then nothing else ends its wait.
  *
- * Where the item of a waiter is. Up to 8 bytes: in its control block. Larger: at the address that its caller gave; the caller does not
- * return before it has been claimed or has got itself out of the line.
+ * Where the item of a waiter is. Up to 8 bytes: in its control block. Larger: at the address that its caller gave; the caller
+ * does not return before it has been claimed or has got itself out of the line.
  *
  * An empty queue has room for one item without allocating, so whoever is given an item has it before anything can fail.
  */

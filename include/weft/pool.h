@@ -32,8 +32,8 @@ WEFT_API weft_pool *weft_pool_new(size_t size);
 WEFT_API int weft_pool_free(weft_pool *pool);
 
 /* Spawn a member; waits while the pool is full. May suspend. The handle is the caller's, as one of weft_spawn: to be joined,
- * detached or unreferenced; arg is whose the program says it is. NULL with weft_last_error(): -ECANCELED, -ETIMEDOUT, -EINVAL (pool or fn is NULL), and the
- * errors of weft_spawn. try_spawn never suspends: -EAGAIN when it is full. */
+ * detached or unreferenced; arg is whose the program says it is. NULL with weft_last_error(): -ECANCELED, -ETIMEDOUT, -EINVAL
+ * (pool or fn is NULL), and the errors of weft_spawn. try_spawn never suspends: -EAGAIN when it is full. */
 WEFT_API weft_t *weft_pool_spawn(weft_pool *pool, weft_fn *fn, void *arg);
 WEFT_API weft_t *weft_pool_spawn_until(weft_pool *pool, weft_fn *fn, void *arg, int64_t deadline);
 WEFT_API weft_t *weft_pool_try_spawn(weft_pool *pool, weft_fn *fn, void *arg);

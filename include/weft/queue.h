@@ -31,8 +31,8 @@ typedef enum weft_queue_kind {
 } weft_queue_kind;
 
 /* A queue for items of elem_size bytes (1 … 64 KiB), at most maxsize of them (room for these is allocated at once); 0: as
- * many as there is memory for. NULL with weft_last_error(): -ENOMEM; -EINVAL for another size or kind, or when the product overflows.
- * The caller frees it when nobody uses it any more. Never suspends. */
+ * many as there is memory for. NULL with weft_last_error(): -ENOMEM; -EINVAL for another size or kind, or when the product
+ * overflows. The caller frees it when nobody uses it any more. Never suspends. */
 WEFT_API weft_queue *weft_queue_new(weft_queue_kind kind, size_t elem_size, size_t maxsize);
 
 /* Free it, with the items left in it; NULL is fine. 0, -EBUSY when somebody waits on it (nothing is freed then): shut it

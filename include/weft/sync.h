@@ -1,6 +1,6 @@
-/* weft: mutex, lock for readers and writers, condition variable, semaphore, event, wait group, barrier, once. Callable from coroutines and plain threads alike,
- * which may contend for the same object. All objects are the caller's; all zero is a valid, initialised object (of the
- * plain kind; but for a barrier), _init never allocates.
+/* weft: mutex, lock for readers and writers, condition variable, semaphore, event, wait group, barrier, once. Callable from
+ * coroutines and plain threads alike, which may contend for the same object. All objects are the caller's; all zero is a valid,
+ * initialised object (of the plain kind; but for a barrier), _init never allocates.
  *
  * For all of them
  *   - "May suspend" means: the coroutine waits and its worker runs others; afterwards it may be on another thread. A

@@ -1,5 +1,5 @@
-/* sched/future.c: one setter wins; who waits is woken exactly once and sees the value, whoever gives up at that moment; callbacks are
- * called once or taken off; whoever has found it set may free it.
+/* sched/future.c: one setter wins; who waits is woken exactly once and sees the value, whoever gives up at that moment;
+ * callbacks are called once or taken off; whoever has found it set may free it.
  */
 #include "model_suspend.h"
 

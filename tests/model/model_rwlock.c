@@ -1,5 +1,5 @@
-/* sched/rwlock.c: writers alone, each sees what those before wrote, and overwrites nothing that is still read; nobody waits for a lock
- * that is free or that it could share, whoever gives up at that moment.
+/* sched/rwlock.c: writers alone, each sees what those before wrote, and overwrites nothing that is still read; nobody waits for
+ * a lock that is free or that it could share, whoever gives up at that moment.
  */
 #include "model_suspend.h"
 

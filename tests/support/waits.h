@@ -4,8 +4,8 @@
 
 #include "runtime.h"
 
-/* A wait that nobody ends: wait(object, deadline) returns -ETIMEDOUT and not before its deadline, at once for one in the past; an outer
- * weft_timeout that is earlier ends it, and is the one that fired; one that is later does not fire. */
+/* A wait that nobody ends: wait(object, deadline) returns -ETIMEDOUT and not before its deadline, at once for one in the past;
+ * an outer weft_timeout that is earlier ends it, and is the one that fired; one that is later does not fire. */
 void wt_check_wait(int (*wait)(void *object, int64_t deadline), void *object);
 
 /* Over 1, 2 and 4 workers. */
