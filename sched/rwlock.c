@@ -216,7 +216,7 @@ static int wait_turn(struct rwlock *l, wf_coro *self, wf_list *line, enum wf_wai
 {
     wf_list_push_back(line, &self->wait_node);
     int result = wf_wait_locked(self, kind, l, deadline, &l->lock);
-    if (wf_unlikely(result == -ETIMEDOUT || result == -ECANCELED))
+    if (wf_unlikely(result < 0) && wf_wait_was_ended(result))
         give_up(l, self);
     return result;
 }

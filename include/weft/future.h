@@ -6,8 +6,8 @@
  *   - "May suspend" means: the coroutine waits and its worker runs others; afterwards it may be on another thread. A plain
  *     thread sleeps in the kernel instead. What never suspends may be called by a killed coroutine, and under any deadline.
  *   - A call that may suspend returns -ECANCELED when its coroutine has been killed, also where it would not have to wait;
- *     -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -ENOMEM on a plain thread that
- *     waits for the first time and has no memory for that. The future is unharmed.
+ *     -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -EDEADLK when it waits in a
+ *     deadlock (weft/base.h); -ENOMEM on a plain thread that waits for the first time and has no memory for that. The future is unharmed.
  *   - -EINVAL for NULL.
  *   - It may be freed, without fini, as soon as a call has found it set (get, wait, ready, value, error): the one that has set it
  *     does not touch it any more.

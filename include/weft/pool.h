@@ -6,8 +6,8 @@
  *   - "May suspend" means: the coroutine waits and its worker runs others; afterwards it may be on another thread. A plain
  *     thread sleeps in the kernel instead. What never suspends may be called by a killed coroutine, and under any deadline.
  *   - A call that may suspend returns -ECANCELED when its coroutine has been killed, also where it would not have to wait;
- *     -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -ENOMEM on a plain thread that
- *     waits for the first time and has no memory for that. The members go on all the same.
+ *     -ETIMEDOUT when it has to wait and its deadline or an enclosing weft_timeout has passed; -EDEADLK when it waits in a
+ *     deadlock (weft/base.h); -ENOMEM on a plain thread that waits for the first time and has no memory for that. The members go on all the same.
  *   - -EINVAL for NULL.
  *   - Those that wait for room are served in the order in which they came; nobody overtakes.
  *   - Not from signal handlers. With or without a running runtime: the first spawn starts it. Linux: nothing beyond what

@@ -59,7 +59,7 @@ typedef struct weft_rwlock {
 /* clang-format on */
 WEFT_API int weft_rwlock_init(weft_rwlock *l); /* 0, -EINVAL */
 WEFT_API int weft_rwlock_fini(weft_rwlock *l); /* 0; -EBUSY while held or waited for, and then unchanged */
-/* May suspend. 0; -EDEADLK when the caller is its writer; -ECANCELED; -ETIMEDOUT; -EINVAL for NULL. */
+/* May suspend. 0; -EDEADLK also when the caller is its writer; -ECANCELED; -ETIMEDOUT; -EINVAL for NULL. */
 WEFT_API int weft_rwlock_rdlock(weft_rwlock *l);
 WEFT_API int weft_rwlock_rdlock_until(weft_rwlock *l, int64_t deadline);
 WEFT_API int weft_rwlock_wrlock(weft_rwlock *l);
@@ -143,7 +143,7 @@ typedef struct weft_barrier {
 } weft_barrier;
 WEFT_API int weft_barrier_init(weft_barrier *b, unsigned count); /* 0, -EINVAL for a count of 0 */
 WEFT_API int weft_barrier_fini(weft_barrier *b);                 /* -EBUSY while somebody waits */
-WEFT_API int weft_barrier_wait(weft_barrier *b);                 /* may suspend; 0, 1, -ECANCELED, -ETIMEDOUT */
+WEFT_API int weft_barrier_wait(weft_barrier *b);                 /* may suspend; 0, 1, -ECANCELED, -ETIMEDOUT, -EDEADLK */
 WEFT_API int weft_barrier_wait_until(weft_barrier *b, int64_t deadline);
 
 /* Once: run fn(arg) to its success one time, whoever comes first. fn returns 0 for success; -errno for failure, which is the
@@ -161,7 +161,7 @@ typedef struct weft_once {
 WEFT_API int weft_once_init(weft_once *once); /* 0, -EINVAL */
 WEFT_API int weft_once_fini(weft_once *once); /* -EBUSY while fn runs, or somebody waits for it */
 /* May suspend, if it is not done. 0 when it is done, and then for a killed coroutine too; -errno: that of the fn that
- * this call ran; -EDEADLK when called from within fn; -ECANCELED, -ETIMEDOUT (nothing was run); -EINVAL. */
+ * this call ran; -EDEADLK also when called from within fn; -ECANCELED, -ETIMEDOUT (nothing was run); -EINVAL. */
 WEFT_API int weft_once_do(weft_once *once, weft_once_fn *fn, void *arg);
 WEFT_API int weft_once_do_until(weft_once *once, weft_once_fn *fn, void *arg, int64_t deadline);
 

@@ -110,6 +110,10 @@ static struct {
     weft_event event;
     weft_group group, ended;
     weft_chan *empty, *full, *large;
+    weft_rwlock rwlock;
+    weft_barrier barrier;
+    weft_future future;
+    weft_queue *tasks, *no_tasks;
     weft_t *waiter;
 } w;
 
@@ -163,6 +167,45 @@ static int receive_large(void)
     return result;
 }
 
+static int lock_to_read(void)
+{
+    return weft_rwlock_rdlock(&w.rwlock);
+}
+
+static int lock_to_write(void)
+{
+    return weft_rwlock_wrlock(&w.rwlock);
+}
+
+static int wait_barrier(void)
+{
+    return weft_barrier_wait(&w.barrier);
+}
+
+static int get_future(void)
+{
+    return weft_future_get(&w.future, NULL);
+}
+
+static int put_task(void)
+{
+    int value = 2;
+    return weft_queue_put(w.tasks, &value);
+}
+
+static int get_task(void)
+{
+    int value = 7;
+    int result = weft_queue_get(w.no_tasks, &value);
+    CHECK_INT(value, 7);
+    return result;
+}
+
+static int join_tasks(void)
+{
+    return weft_queue_join(w.tasks);
+}
+
 static int sleep_for_ever(void)
 {
     return weft_sleep(WEFT_NEVER);
@@ -175,8 +218,10 @@ static int poll_nothing(void)
 
 typedef int blocking(void);
 
-static blocking *const waits[] = {lock,     wait_cond, wait_sem,      wait_event,     wait_group,
-                                  send_one, receive,   receive_large, sleep_for_ever, poll_nothing};
+static blocking *const waits[] = {lock,         wait_cond,     wait_sem,      wait_event,     wait_group,
+                                  send_one,     receive,       receive_large, sleep_for_ever, poll_nothing,
+                                  lock_to_read, lock_to_write, wait_barrier,  get_future,     put_task,
+                                  get_task,     join_tasks};
 
 enum { WAITS = sizeof(waits) / sizeof(waits[0]) };
 
@@ -199,6 +244,11 @@ static void open_world(void)
     CHECK_INT(weft_group_add(&w.group, 1), 0);
     CHECK_INT(weft_chan_send(w.full, &value), 0);
     CHECK_INT(weft_mutex_lock(&w.held), 0);
+    CHECK_INT(weft_rwlock_wrlock(&w.rwlock), 0);
+    CHECK_INT(weft_barrier_init(&w.barrier, 1 << 16), 0);
+    w.tasks = weft_queue_new(WEFT_QUEUE_FIFO, sizeof(int), 1);
+    w.no_tasks = weft_queue_new(WEFT_QUEUE_FIFO, sizeof(int), 1);
+    CHECK_INT(weft_queue_put(w.tasks, &value), 0);
 }
 
 /* All of it works as if nobody had ever waited. */
@@ -209,6 +259,18 @@ static void close_world(void)
     CHECK_INT(weft_mutex_lock(&w.held), 0);
     CHECK_INT(weft_mutex_unlock(&w.held), 0);
     CHECK_INT(weft_mutex_fini(&w.held), 0);
+    CHECK_INT(weft_rwlock_unlock(&w.rwlock), 0);
+    CHECK_INT(weft_rwlock_rdlock(&w.rwlock), 0);
+    CHECK_INT(weft_rwlock_unlock(&w.rwlock), 0);
+    CHECK_INT(weft_rwlock_fini(&w.rwlock), 0);
+    CHECK_INT(weft_barrier_fini(&w.barrier), 0);
+    CHECK_INT(weft_future_set(&w.future, NULL), 0);
+    CHECK_INT(weft_future_get(&w.future, NULL), 0);
+    CHECK_INT(weft_queue_get(w.tasks, &value), 0);
+    CHECK_INT(weft_queue_task_done(w.tasks), 0);
+    CHECK_INT(weft_queue_join(w.tasks), 0);
+    CHECK_INT(weft_queue_free(w.tasks), 0);
+    CHECK_INT(weft_queue_free(w.no_tasks), 0);
     CHECK_INT(weft_mutex_fini(&w.guard), 0);
     CHECK_INT(weft_cond_signal(&w.cond), 0);
     CHECK_INT(weft_cond_fini(&w.cond), 0);
