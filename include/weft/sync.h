@@ -143,7 +143,7 @@ typedef struct weft_barrier {
 } weft_barrier;
 WEFT_API int weft_barrier_init(weft_barrier *b, unsigned count); /* 0, -EINVAL for a count of 0 */
 WEFT_API int weft_barrier_fini(weft_barrier *b);                 /* -EBUSY while somebody waits */
-WEFT_API int weft_barrier_wait(weft_barrier *b);                 /* may suspend; 0, 1, -ECANCELED, -ETIMEDOUT, -EDEADLK */
+WEFT_API int weft_barrier_wait(weft_barrier *b); /* may suspend; 0, 1, -ECANCELED, -ETIMEDOUT, -EDEADLK */
 WEFT_API int weft_barrier_wait_until(weft_barrier *b, int64_t deadline);
 
 /* Once: run fn(arg) to its success one time, whoever comes first. fn returns 0 for success; -errno for failure, which is the
