@@ -11,6 +11,7 @@
 #include "weft/net.h"
 #include "weft/offload.h"
 #include "weft/runtime.h"
+#include "weft/select.h"
 #include "weft/switch.h"
 #include "weft/sync.h"
 #include "weft/timeout.h"

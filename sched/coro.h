@@ -61,6 +61,7 @@ enum wf_wait_kind {
     WF_WAIT_IO_CANCEL,
     WF_WAIT_OFFLOAD,
     WF_WAIT_FORK,
+    WF_WAIT_SELECT,
     WF_WAIT_KINDS
 };
 

@@ -51,6 +51,7 @@ static const char *const wait_names[] = {
     [WF_WAIT_IO_CANCEL] = "the end of cancelled I/O",
     [WF_WAIT_OFFLOAD] = "an offload thread",
     [WF_WAIT_FORK] = "the end of forked task",
+    [WF_WAIT_SELECT] = "the first of the cases at",
 };
 
 static_assert(sizeof(wait_names) / sizeof(wait_names[0]) == WF_WAIT_KINDS, "each kind of wait has a name");

@@ -163,6 +163,14 @@ static int receive_large(void)
     return result;
 }
 
+static int select_one(void)
+{
+    uint64_t value = 0;
+    weft_select_case cases[] = {{.op = WEFT_SELECT_RECV, .chan = w.empty, .value = &value},
+                                {.op = WEFT_SELECT_SEND, .chan = w.full, .value = &value}};
+    return weft_select(cases, 2, WEFT_NEVER);
+}
+
 static int sleep_for_ever(void)
 {
     return weft_sleep(WEFT_NEVER);
@@ -175,8 +183,8 @@ static int poll_nothing(void)
 
 typedef int blocking(void);
 
-static blocking *const waits[] = {lock,     wait_cond, wait_sem,      wait_event,     wait_group,
-                                  send_one, receive,   receive_large, sleep_for_ever, poll_nothing};
+static blocking *const waits[] = {lock,    wait_cond,  wait_sem,      wait_event,     wait_group,  send_one,
+                                  receive, select_one, receive_large, sleep_for_ever, poll_nothing};
 
 enum { WAITS = sizeof(waits) / sizeof(waits[0]) };
 
