@@ -14,6 +14,7 @@
 #include "weft/pool.h"
 #include "weft/queue.h"
 #include "weft/runtime.h"
+#include "weft/select.h"
 #include "weft/switch.h"
 #include "weft/sync.h"
 #include "weft/timeout.h"

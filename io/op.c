@@ -194,15 +194,14 @@ static void prepare_poll(wf_ring *ring, wf_coro *self, const struct pollfd *fds,
     }
 }
 
-int wf_op_poll(wf_coro *self, const struct pollfd *fds, nfds_t n, int64_t deadline)
+wf_op_polling wf_op_poll_begin(wf_coro *self, const struct pollfd *fds, nfds_t n)
 {
     wf_ring *ring = wf_ring_self();
-    uint16_t home = ring->worker->index;
-    uint64_t ticket = wf_state_ticket(self);
+    wf_op_polling polling = {.ticket = wf_state_ticket(self), .home = ring->worker->index};
     uint64_t count = 0;
     for (nfds_t i = 0; i < n; i++)
         count += fds[i].fd >= 0;
-    wf_op_start(&self->op, ticket, WF_OP_POLL);
+    wf_op_start(&self->op, polling.ticket, WF_OP_POLL);
     /* While the entries are prepared a full queue may be submitted, and the first of them complete. */
     self->wait_data[1] = count | POLL_BUILDING;
     count_started(ring);
@@ -210,5 +209,17 @@ int wf_op_poll(wf_coro *self, const struct pollfd *fds, nfds_t n, int64_t deadli
     self->wait_data[1] &= ~POLL_BUILDING;
     if (self->wait_data[1] & POLL_ENDED)
         wf_op_cancel_in(ring, self);
-    return await(self, ticket, home, WF_OP_POLL, (void *)(uintptr_t)fds, deadline);
+    return polling;
+}
+
+void wf_op_poll_end(wf_coro *self, wf_op_polling polling, const struct pollfd *fds)
+{
+    give_up(self, polling.ticket, polling.home, WF_OP_POLL, (void *)(uintptr_t)fds); /* does nothing when it is over */
+    wf_op_take(&self->op);
+}
+
+int wf_op_poll(wf_coro *self, const struct pollfd *fds, nfds_t n, int64_t deadline)
+{
+    wf_op_polling polling = wf_op_poll_begin(self, fds, n);
+    return await(self, polling.ticket, polling.home, WF_OP_POLL, (void *)(uintptr_t)fds, deadline);
 }

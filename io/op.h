@@ -19,6 +19,16 @@ int wf_op_run(wf_coro *self, const struct io_uring_sqe *entry, int fd, int64_t d
  * ready, poll(2) tells. */
 int wf_op_poll(wf_coro *self, const struct pollfd *fds, nfds_t n, int64_t deadline);
 
+/* The two halves of that, for who waits by itself in between, by the ticket of the next wait: begin it, and end it, whatever has
+ * ended the wait. */
+typedef struct wf_op_polling {
+    uint64_t ticket;
+    uint16_t home; /* in whose ring */
+} wf_op_polling;
+
+wf_op_polling wf_op_poll_begin(wf_coro *self, const struct pollfd *fds, nfds_t n);
+void wf_op_poll_end(wf_coro *self, wf_op_polling polling, const struct pollfd *fds);
+
 /* Cancel the operation that `coro` has in flight in this ring, or nothing. On the ring's thread, while the coroutine
  * is held. */
 void wf_op_cancel_in(struct wf_ring *ring, wf_coro *coro);

@@ -16,23 +16,14 @@
 #include <sys/stat.h>
 
 #include "core/clock.h"
+#include "core/ppoll.h"
 #include "core/syscall.h"
 #include "io/call.h"
+#include "io/poll.h"
 #include "sched/suspend.h"
 #include "sched/worker.h"
 
-enum { LOOK_AGAIN_NS = 20 * 1000 * 1000 };
-
 /* ---- waiting ---- */
-
-/* ppoll with a deadline. The number of ready descriptors, 0 when the deadline (or `slice`) has passed, or -errno. */
-static long ppoll_until(struct pollfd *fds, nfds_t n, int64_t deadline, int64_t slice)
-{
-    int64_t left = deadline == WEFT_NEVER ? WEFT_NEVER : deadline - wf_clock_now();
-    left = left < 0 ? 0 : left > slice ? slice : left;
-    struct timespec timeout = {.tv_sec = left / WEFT_SECOND, .tv_nsec = left % WEFT_SECOND};
-    return wf_syscall6(SYS_ppoll, (long)fds, (long)n, left == WEFT_NEVER ? 0 : (long)&timeout, 0, 0, 0);
-}
 
 static bool is_closing(const wf_fd_group *group)
 {
@@ -46,9 +37,9 @@ static bool is_closing(const wf_fd_group *group)
 /* The wait itself, with fds[n] for the eventfd. */
 static int wait_in_kernel(const wf_fd_group *group, struct pollfd *fds, nfds_t n, int64_t deadline)
 {
-    int64_t slice = fds[n].fd < 0 ? LOOK_AGAIN_NS : WEFT_NEVER;
+    int64_t slice = fds[n].fd < 0 ? WF_PPOLL_SLICE_NS : WEFT_NEVER;
     for (;;) {
-        long ready = ppoll_until(fds, n + 1, deadline, slice);
+        long ready = wf_ppoll_until(fds, n + 1, deadline, slice);
         if (is_closing(group))
             return -ECANCELED;
         if (ready < 0 && ready != -EINTR)
@@ -60,12 +51,23 @@ static int wait_in_kernel(const wf_fd_group *group, struct pollfd *fds, nfds_t n
     }
 }
 
+void wf_plain_open(wf_coro *self, struct pollfd *fds, nfds_t n)
+{
+    int wakeup = (int)wf_syscall3(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0);
+    fds[n] = (struct pollfd){.fd = wakeup < 0 ? -1 : wakeup, .events = POLLIN};
+    self->wait_data[1] = (uint64_t)(int64_t)fds[n].fd;
+}
+
+void wf_plain_close(const struct pollfd *fds, nfds_t n)
+{
+    if (fds[n].fd >= 0)
+        wf_syscall3(SYS_close, fds[n].fd, 0, 0);
+}
+
 int wf_plain_poll(wf_coro *self, const wf_fd_group *group, struct pollfd *fds, nfds_t n, int64_t deadline)
 {
     int64_t effective = wf_timeout_effective(self, deadline);
-    int wakeup = (int)wf_syscall3(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0);
-    fds[n] = (struct pollfd){.fd = wakeup < 0 ? -1 : wakeup, .events = POLLIN};
-    self->wait_data[1] = (uint64_t)(int64_t)wakeup;
+    wf_plain_open(self, fds, n);
     int result = wf_fd_join_group(group, self);
     if (result == 0) {
         void *object = n == 1 ? (void *)(intptr_t)fds[0].fd : fds; /* as wf_op_run and wf_op_poll have it */
@@ -74,8 +76,7 @@ int wf_plain_poll(wf_coro *self, const wf_fd_group *group, struct pollfd *fds, n
         wf_thread_waits_elsewhere(self, WF_WAIT_NONE, NULL, NULL);
         wf_fd_part_group(self);
     }
-    if (wakeup >= 0)
-        wf_syscall3(SYS_close, wakeup, 0, 0);
+    wf_plain_close(fds, n);
     if (result != 0)
         return result;
     wf_timeout_mark_fired(self, deadline);

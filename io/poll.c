@@ -9,23 +9,12 @@
 #include "core/syscall.h"
 #include "io/call.h"
 #include "io/op.h"
+#include "io/poll.h"
 #include "sched/waiters.h"
 #include "sched/worker.h"
 #include "weft.h"
 
-/* So many descriptors need no allocation. */
-enum { FEW = 8 };
-
-/* What a poll needs besides the caller's array. For many descriptors both arrays are one allocation. */
-struct poll_set {
-    wf_fd_group group;
-    struct pollfd *fds; /* plain threads: the caller's with one more at the end */
-    wf_fd *few_entries[FEW];
-    struct pollfd few_fds[FEW + 1];
-    void *allocated;
-};
-
-static int poll_now(struct pollfd *fds, nfds_t n)
+int wf_poll_now(struct pollfd *fds, nfds_t n)
 {
     struct timespec zero = {0};
     long result = -EINTR;
@@ -34,20 +23,13 @@ static int poll_now(struct pollfd *fds, nfds_t n)
     return (int)result;
 }
 
-/* Release what open_set took, the entries up to `opened`. */
-static void close_set(struct poll_set *set)
+int wf_poll_set_open(wf_poll_set *set, nfds_t n)
 {
-    for (size_t i = 0; i < set->group.n; i++)
-        if (set->group.entries[i] != NULL)
-            wf_fd_leave(set->group.entries[i]);
-    wf_free(set->allocated);
-}
-
-static int allocate(struct poll_set *set, nfds_t n)
-{
+    set->group.n = 0;
+    set->allocated = NULL;
     set->group.entries = set->few_entries;
     set->fds = set->few_fds;
-    if (n <= FEW)
+    if (n <= WF_POLL_FEW)
         return 0;
     set->allocated = wf_alloc(n * sizeof(wf_fd *) + (n + 1) * sizeof(struct pollfd));
     if (set->allocated == NULL)
@@ -57,25 +39,37 @@ static int allocate(struct poll_set *set, nfds_t n)
     return 0;
 }
 
-static int open_set(struct poll_set *set, const struct pollfd *fds, nfds_t n)
+int wf_poll_set_enter(wf_poll_set *set, const struct pollfd *fds, nfds_t n)
 {
-    set->group.n = 0;
-    set->allocated = NULL;
-    int error = allocate(set, n);
-    for (nfds_t i = 0; i < n && error == 0; i++) {
+    for (nfds_t i = 0; i < n; i++) {
         wf_fd *entry = NULL;
-        if (fds[i].fd >= 0)
-            error = wf_fd_enter(fds[i].fd, &entry);
-        if (error == 0)
-            set->group.entries[set->group.n++] = entry;
+        int error = fds[i].fd >= 0 ? wf_fd_enter(fds[i].fd, &entry) : 0;
+        if (error < 0)
+            return error;
+        set->group.entries[set->group.n++] = entry;
     }
-    if (error < 0)
-        close_set(set);
-    return error;
+    return 0;
+}
+
+void wf_poll_set_close(wf_poll_set *set)
+{
+    for (size_t i = 0; i < set->group.n; i++)
+        if (set->group.entries[i] != NULL)
+            wf_fd_leave(set->group.entries[i]);
+    wf_free(set->allocated);
+}
+
+bool wf_poll_set_is_closing(const wf_poll_set *set)
+{
+    for (size_t i = 0; i < set->group.n; i++)
+        /* relaxed: a look at a flag; if it is not seen, poll(2) reports the descriptor or the next wait is refused. */
+        if (set->group.entries[i] != NULL && (wf_load_relaxed(&set->group.entries[i]->word) & WF_FD_CLOSING))
+            return true;
+    return false;
 }
 
 /* One wait on a coroutine: 0 when something may be ready. */
-static int wait_in_ring(struct poll_set *set, const struct pollfd *fds, nfds_t n, wf_coro *self, int64_t deadline)
+static int wait_in_ring(wf_poll_set *set, const struct pollfd *fds, nfds_t n, wf_coro *self, int64_t deadline)
 {
     int result = wf_fd_join_group(&set->group, self);
     if (result < 0)
@@ -85,31 +79,22 @@ static int wait_in_ring(struct poll_set *set, const struct pollfd *fds, nfds_t n
     return result;
 }
 
-static int wait_on_thread(struct poll_set *set, const struct pollfd *fds, nfds_t n, wf_coro *self, int64_t deadline)
+static int wait_on_thread(wf_poll_set *set, const struct pollfd *fds, nfds_t n, wf_coro *self, int64_t deadline)
 {
     memcpy(set->fds, fds, n * sizeof *fds);
     int result = wf_plain_poll(self, &set->group, set->fds, n, deadline);
     return result < 0 ? result : 0;
 }
 
-static bool is_closing(const struct poll_set *set)
-{
-    for (size_t i = 0; i < set->group.n; i++)
-        /* relaxed: a look at a flag; if it is not seen, poll(2) reports the descriptor or the next wait is refused. */
-        if (set->group.entries[i] != NULL && (wf_load_relaxed(&set->group.entries[i]->word) & WF_FD_CLOSING))
-            return true;
-    return false;
-}
-
-static int poll_opened(struct poll_set *set, struct pollfd *fds, nfds_t n, wf_coro *self, int64_t deadline)
+static int poll_opened(wf_poll_set *set, struct pollfd *fds, nfds_t n, wf_coro *self, int64_t deadline)
 {
     for (;;) {
-        int ready = poll_now(fds, n);
+        int ready = wf_poll_now(fds, n);
         if (ready != 0)
             return ready;
         int error = self->flags & WF_CORO_THREAD ? wait_on_thread(set, fds, n, self, deadline)
                                                  : wait_in_ring(set, fds, n, self, deadline);
-        if (error == 0 && is_closing(set))
+        if (error == 0 && wf_poll_set_is_closing(set))
             return -ECANCELED;
         if (error < 0)
             return error;
@@ -136,17 +121,18 @@ WEFT_API int weft_poll_until(struct pollfd *fds, nfds_t n, int64_t deadline)
     int error = wf_enter(&self);
     if (error < 0)
         return error;
-    int result = poll_now(fds, n);
+    int result = wf_poll_now(fds, n);
     if (result != 0 || (deadline != WEFT_NEVER && deadline <= wf_clock_now()))
         return result;
-    struct poll_set set;
+    wf_poll_set set;
     if (!has_descriptor(fds, n)) {
         result = wait_for_nothing(self, deadline);
     } else {
-        result = open_set(&set, fds, n);
+        result = wf_poll_set_open(&set, n);
         if (result == 0) {
-            result = poll_opened(&set, fds, n, self, deadline);
-            close_set(&set);
+            result = wf_poll_set_enter(&set, fds, n);
+            result = result == 0 ? poll_opened(&set, fds, n, self, deadline) : result;
+            wf_poll_set_close(&set);
         }
     }
     /* The poll's own deadline is no error; an enclosing timeout that came first is. */

@@ -17,144 +17,78 @@
  * waiter has been claimed. A claimed waiter returns 0, and nothing else can end its wait any more. A waiter that a kill
  * or a deadline claimed first is passed over by wf_waiters_claim: nothing was given to it or taken from it.
  *
+ * Instead of a coroutine a case of a select may stand in line (sched/select.h). It is claimed, served and passed over in the same way; which of
+ * its cases it was for is noted in the select. One select may stand in both lines of a channel without a buffer; then either may
+ * find it, and nobody else stands in the other line.
+ *
  * Where the element of a waiter is. Up to 16 bytes: in its control block (wait_data), so that nobody writes to a parked
  * stack; a receiver copies it out after it was resumed. Larger: at the address that its caller gave, which is in
- * wait_data[0].
+ * wait_data[0]. In a case: likewise, in the case.
+ *
+ * The model is tests/model/model_channel.c.
  */
-#include <string.h>
+#include "sched/channel.h"
 
 #include "core/alloc.h"
-#include "sched/waiters.h"
 
 enum { ELEMENT_MAX = 64 * 1024 };
 
-struct weft_chan {
-    wf_biased lock;
-    bool closed;           /* lock */
-    uint32_t element_size; /* fixed, as capacity */
-    size_t capacity;       /* elements */
-    size_t first;          /* lock: index of the oldest element */
-    _Atomic(size_t) count; /* written under the lock; read by weft_chan_len without */
-    wf_list senders;       /* lock: the line */
-    wf_list receivers;     /* lock: the line */
-    _Alignas(16) unsigned char ring[];
-};
-
-/* The usual sizes without a call. */
-WF_INLINE void copy(void *to, const void *from, uint32_t size)
+/* A case of a select stands in line: it is the one that happens, unless another was faster. */
+static wf_coro *claim_case(wf_list *node)
 {
-    if (size == 8)
-        memcpy(to, from, 8);
-    else if (size == 4)
-        memcpy(to, from, 4);
-    else
-        memcpy(to, from, size);
+    weft_select_case *c = wf_case_of_node(node);
+    wf_select *select = wf_case_select(node);
+    wf_coro *coro = wf_plain_read(&select->self);
+    if (!wf_state_claim(coro))
+        return NULL;
+    wf_plain_write(&c->result, 0);
+    wf_plain_write(&select->winner, c);
+    return coro;
 }
 
-WF_INLINE bool is_small(const weft_chan *ch)
+wf_chan_waiter wf_chan_claim(weft_chan *ch, wf_list *line)
 {
-    return ch->element_size <= sizeof(((wf_coro *)0)->wait_data);
-}
-
-WF_INLINE unsigned char *slot(weft_chan *ch, size_t index)
-{
-    size_t i = ch->first + index;
-    return ch->ring + (i < ch->capacity ? i : i - ch->capacity) * ch->element_size;
-}
-
-/* The lock is held, as for all of these. */
-WF_INLINE size_t count_of(weft_chan *ch)
-{
-    return wf_load_relaxed(&ch->count); /* relaxed: written under the lock */
-}
-
-WF_INLINE void set_count(weft_chan *ch, size_t count)
-{
-    wf_store_relaxed(&ch->count, count); /* relaxed: weft_chan_len is a hint, all others have the lock */
-}
-
-WF_INLINE void put(weft_chan *ch, const void *element)
-{
-    size_t count = count_of(ch);
-    copy(slot(ch, count), element, ch->element_size);
-    set_count(ch, count + 1);
-}
-
-/* Take the oldest out of the ring, into `value` unless it is NULL. */
-WF_INLINE void get(weft_chan *ch, void *value)
-{
-    if (value != NULL)
-        copy(value, slot(ch, 0), ch->element_size);
-    ch->first = ch->first + 1 < ch->capacity ? ch->first + 1 : 0;
-    set_count(ch, count_of(ch) - 1);
-}
-
-/* The element that a claimed sender offers. */
-WF_INLINE const void *offered(weft_chan *ch, const wf_coro *sender)
-{
-    return is_small(ch) ? (const void *)sender->wait_data : (const void *)(uintptr_t)sender->wait_data[0];
-}
-
-/* Give an element to a claimed receiver. */
-WF_INLINE void give(weft_chan *ch, wf_coro *receiver, const void *element)
-{
-    void *to = is_small(ch) ? (void *)receiver->wait_data : (void *)(uintptr_t)receiver->wait_data[0];
-    if (to != NULL)
-        copy(to, element, ch->element_size);
-}
-
-/* What became of an attempt that does not wait: 0, -EPIPE, or -EAGAIN (the ring is full, or empty); and whom it woke: to be queued
- * once the lock is let go, or NULL. */
-typedef struct attempt {
-    int result;
-    wf_coro *woken;
-} attempt;
-
-WF_INLINE attempt send_now(weft_chan *ch, const void *value)
-{
-    if (wf_unlikely(ch->closed))
-        return (attempt){-EPIPE, NULL};
-    wf_coro *receiver = wf_waiters_claim_first(&ch->receivers);
-    if (receiver != NULL)
-        give(ch, receiver, value);
-    else if (count_of(ch) < ch->capacity)
-        put(ch, value);
-    else
-        return (attempt){-EAGAIN, NULL};
-    return (attempt){0, receiver};
-}
-
-WF_INLINE attempt recv_now(weft_chan *ch, void *value)
-{
-    bool from_ring = count_of(ch) > 0;
-    if (from_ring)
-        get(ch, value);
-    wf_coro *sender = wf_waiters_claim_first(&ch->senders);
-    if (sender != NULL && from_ring)
-        put(ch, offered(ch, sender));
-    else if (sender != NULL && value != NULL)
-        copy(value, offered(ch, sender), ch->element_size);
-    if (from_ring || sender != NULL)
-        return (attempt){0, sender};
-    return (attempt){ch->closed ? -EPIPE : -EAGAIN, NULL};
-}
-
-/* The end of an attempt that need not wait. */
-WF_INLINE int finish(weft_chan *ch, wf_worker *worker, attempt a)
-{
-    wf_object_unlock(&ch->lock);
-    if (a.woken != NULL) {
-        a.woken->wake_value = 0;
-        wf_ready_put_next(worker, a.woken);
+    wf_list *node;
+    while ((node = wf_list_pop_front(line)) != NULL) {
+        wf_coro *coro = wf_container_of(node, wf_coro, wait_node);
+        if (wf_chan_is_case(ch, node))
+            coro = claim_case(node);
+        else if (!wf_state_claim(coro))
+            coro = NULL;
+        if (coro != NULL)
+            return (wf_chan_waiter){node, coro};
     }
-    return a.result;
+    return (wf_chan_waiter){NULL, NULL};
+}
+
+/* Claim everybody in `line`, in order, and hang them on `claimed`, the caller's own. The lock is held. */
+static void claim_all(weft_chan *ch, wf_list *line, wf_list *claimed)
+{
+    wf_chan_waiter waiter;
+    wf_list_init(claimed);
+    while ((waiter = wf_chan_claim(ch, line)).coro != NULL)
+        wf_list_push_back(claimed, waiter.node);
+}
+
+/* Tell them that the channel is closed. No lock is held. */
+static void tell_closed(weft_chan *ch, wf_list *claimed)
+{
+    wf_list *node;
+    while ((node = wf_list_pop_front(claimed)) != NULL) {
+        if (wf_chan_is_case(ch, node)) {
+            wf_plain_write(&wf_case_of_node(node)->result, -EPIPE);
+            wf_ready(wf_plain_read(&wf_case_select(node)->self), 0);
+        } else {
+            wf_ready(wf_container_of(node, wf_coro, wait_node), -EPIPE);
+        }
+    }
 }
 
 /* The ring is full: wait until a receiver has taken it. The lock is held on entry, not on return. */
 WF_INLINE int send_in_line(weft_chan *ch, wf_coro *self, const void *value, int64_t deadline)
 {
-    if (is_small(ch))
-        copy(self->wait_data, value, ch->element_size);
+    if (wf_chan_is_small(ch))
+        wf_chan_copy(self->wait_data, value, ch->element_size);
     else
         self->wait_data[0] = (uintptr_t)value;
     return wf_wait_in_line(self, &ch->senders, WF_WAIT_CHAN_SEND, ch, deadline, &ch->lock);
@@ -163,12 +97,12 @@ WF_INLINE int send_in_line(weft_chan *ch, wf_coro *self, const void *value, int6
 /* The ring is empty: wait until a sender has given something. As above. */
 WF_INLINE int recv_in_line(weft_chan *ch, wf_coro *self, void *value, int64_t deadline)
 {
-    bool small = is_small(ch);
+    bool small = wf_chan_is_small(ch);
     uint32_t size = ch->element_size;
     self->wait_data[0] = (uintptr_t)value;
     int result = wf_wait_in_line(self, &ch->receivers, WF_WAIT_CHAN_RECV, ch, deadline, &ch->lock);
     if (result == 0 && small && value != NULL)
-        copy(value, self->wait_data, size);
+        wf_chan_copy(value, self->wait_data, size);
     return result;
 }
 
@@ -224,8 +158,8 @@ int weft_chan_send_until(weft_chan *ch, const void *value, int64_t deadline)
     if (wf_unlikely(error != 0))
         return error;
     wf_object_lock_on(caller.worker, &ch->lock);
-    attempt a = send_now(ch, value);
-    return a.result == -EAGAIN ? send_in_line(ch, caller.self, value, deadline) : finish(ch, caller.worker, a);
+    wf_chan_attempt a = wf_chan_send_now(ch, value);
+    return a.result == -EAGAIN ? send_in_line(ch, caller.self, value, deadline) : wf_chan_finish(ch, caller.worker, a);
 }
 
 int weft_chan_try_send(weft_chan *ch, const void *value)
@@ -234,7 +168,7 @@ int weft_chan_try_send(weft_chan *ch, const void *value)
         return -EINVAL;
     wf_worker *worker = wf_worker_self();
     wf_object_lock_on(worker, &ch->lock);
-    return finish(ch, worker, send_now(ch, value));
+    return wf_chan_finish(ch, worker, wf_chan_send_now(ch, value));
 }
 
 int weft_chan_recv(weft_chan *ch, void *value)
@@ -251,8 +185,8 @@ int weft_chan_recv_until(weft_chan *ch, void *value, int64_t deadline)
     if (wf_unlikely(error != 0))
         return error;
     wf_object_lock_on(caller.worker, &ch->lock);
-    attempt a = recv_now(ch, value);
-    return a.result == -EAGAIN ? recv_in_line(ch, caller.self, value, deadline) : finish(ch, caller.worker, a);
+    wf_chan_attempt a = wf_chan_recv_now(ch, value);
+    return a.result == -EAGAIN ? recv_in_line(ch, caller.self, value, deadline) : wf_chan_finish(ch, caller.worker, a);
 }
 
 int weft_chan_try_recv(weft_chan *ch, void *value)
@@ -261,7 +195,7 @@ int weft_chan_try_recv(weft_chan *ch, void *value)
         return -EINVAL;
     wf_worker *worker = wf_worker_self();
     wf_object_lock_on(worker, &ch->lock);
-    return finish(ch, worker, recv_now(ch, value));
+    return wf_chan_finish(ch, worker, wf_chan_recv_now(ch, value));
 }
 
 int weft_chan_close(weft_chan *ch)
@@ -272,11 +206,11 @@ int weft_chan_close(weft_chan *ch)
     wf_object_lock(&ch->lock);
     bool was_closed = ch->closed;
     ch->closed = true;
-    wf_waiters_claim_all(&ch->senders, &senders);
-    wf_waiters_claim_all(&ch->receivers, &receivers);
+    claim_all(ch, &ch->senders, &senders);
+    claim_all(ch, &ch->receivers, &receivers);
     wf_object_unlock(&ch->lock);
-    wf_ready_all(&senders, -EPIPE);
-    wf_ready_all(&receivers, -EPIPE);
+    tell_closed(ch, &senders); /* from here on `ch` is but a number: those that are woken may free it */
+    tell_closed(ch, &receivers);
     return was_closed ? -EPIPE : 0;
 }
 

@@ -72,6 +72,7 @@ enum wf_wait_kind {
     WF_WAIT_POOL_ROOM,
     WF_WAIT_POOL_JOIN,
     WF_WAIT_POOL_RESULT,
+    WF_WAIT_SELECT,
     WF_WAIT_KINDS
 };
 

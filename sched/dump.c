@@ -62,6 +62,7 @@ static const char *const wait_names[] = {
     [WF_WAIT_POOL_ROOM] = "room in pool",
     [WF_WAIT_POOL_JOIN] = "the members of pool",
     [WF_WAIT_POOL_RESULT] = "a result of pool",
+    [WF_WAIT_SELECT] = "the first of the cases at",
 };
 
 static_assert(sizeof(wait_names) / sizeof(wait_names[0]) == WF_WAIT_KINDS, "each kind of wait has a name");

@@ -38,6 +38,7 @@ static WF_SLOW bool wait_bounded(wf_coro *self, enum wf_wait_kind kind, void *ob
     int64_t effective = wf_timeout_effective(self, deadline);
     if (effective != WEFT_NEVER) {
         if (effective <= wf_clock_now()) {
+            wf_store_relaxed(&self->wait_object, object); /* relaxed: for who meets it in line until it leaves */
             if (held != 0)
                 wf_held_release(held);
             return false;
@@ -81,12 +82,12 @@ int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_
     return self->wake_value;
 }
 
-int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline)
+int wf_wait_ticket_held(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_held held)
 {
     self->wake_value = 0;
     if (wf_likely(is_unbounded(self, deadline))) {
-        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, 0);
-    } else if (!wait_bounded(self, kind, object, deadline, 0)) {
+        sleep_on(self, kind, object, self->shield == 0 ? WF_STATE_KILLABLE : 0, held);
+    } else if (!wait_bounded(self, kind, object, deadline, held)) {
         wf_state_abandon(self);
         return timed_out(self, deadline);
     }

@@ -72,10 +72,18 @@ WF_INLINE int wf_wait_locked(wf_coro *self, enum wf_wait_kind kind, void *object
 /* The same for a wait that nothing but its waker may end: neither kill nor any deadline. */
 int wf_wait_locked_firm(wf_coro *self, enum wf_wait_kind kind, void *object, wf_biased *lock);
 
+/* As wf_wait_ticket, for one that others find on lists, too: `held` is what guards those (0: none). Of wakers by ticket and by list one
+ * ends the wait; it unlinks itself from all lists before it waits again. */
+int wf_wait_ticket_held(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline, wf_held held);
+
 /* Wait for a waker that was given (self, wf_state_ticket(self)) and will call wf_wake. As above; on -ETIMEDOUT,
  * -ECANCELED and -EDEADLK the waker may still come, with a ticket that is stale by then. If the waker was faster than the suspension
  * the result is 0. */
-int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline);
+WF_INLINE int wf_wait_ticket(wf_coro *self, enum wf_wait_kind kind, void *object, int64_t deadline)
+{
+    return wf_wait_ticket_held(self, kind, object, deadline, 0);
+}
+
 int wf_wait_ticket_firm(wf_coro *self, enum wf_wait_kind kind, void *object);
 
 /* Step 6: take the lock, unlink self if it still is on a list, let the lock go. Returns true when it was linked. */

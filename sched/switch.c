@@ -23,14 +23,14 @@ WF_INLINE void commit_wait(wf_worker *self, wf_coro *left)
     wf_held held = self->leave_held;
     wf_count(&self->suspends, 1);
     enum wf_commit result;
-    if (held != 0) {
+    if (wf_likely(wf_held_is_all(held)))
         result = wf_state_commit_locked(left, self->leave_bits);
-        /* PARKED: `left` may be running elsewhere by now and must not be touched. What is held is the object's: whoever ends the
-         * wait takes it first, so the object is still there. */
-        wf_held_release(held);
-    } else {
+    else
         result = wf_state_commit_wait(left, self->leave_bits);
-    }
+    /* PARKED: `left` may be running elsewhere by now and must not be touched. What is held is the object's: whoever ends the wait
+     * takes it first, so the object is still there (of a select: wf_select_unlock). */
+    if (wf_likely(held != 0))
+        wf_held_release(held);
     if (wf_likely(result == WF_COMMIT_PARKED))
         return;
     if (result == WF_COMMIT_KILLED)

@@ -4,7 +4,11 @@
  * RUNNING or WAITING. Whoever claims it writes wake_value and then sets thread_awake; the thread looks at that word only, because
  * its state says READY a moment before wake_value is there.
  *
- * A thread that waits for a descriptor sleeps in ppoll (io/plain.c) and stays RUNNING; what it waits for is noted all the same, so
+ * A thread whose select waits for descriptors, too, sleeps in ppoll instead of the futex. Who claims it writes to the eventfd among
+ * those descriptors first, and then sets thread_awake as ever; the thread waits for that before it goes on, so
+ * the eventfd is still there when it is written to. Without one (EMFILE) it wakes every 20 ms to look.
+ *
+ * A thread that waits for nothing but a descriptor sleeps in ppoll (io/plain.c) and stays RUNNING; what it waits for is noted all the same, so
  * that weft_dump can show it.
  */
 #include <errno.h>
@@ -14,6 +18,7 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "core/futex.h"
+#include "core/ppoll.h"
 #include "core/syscall.h"
 #include "sched/dump.h"
 #include "sched/suspend.h"
@@ -30,7 +35,9 @@ typedef struct thread_block {
     struct thread_block *next;   /* among all; fixed once it can be reached */
     _Atomic(int32_t) tid;        /* 0: it belongs to no thread at present */
     _Atomic(const void *) frame; /* of the wait that is on */
-    wf_fault_stack fault_stack;  /* from the first body on that runs on a stack of weft's */
+    struct pollfd *fds;          /* NULL: it sleeps in the futex; else in ppoll on these. The last is the eventfd */
+    nfds_t fds_count;
+    wf_fault_stack fault_stack; /* from the first body on that runs on a stack of weft's */
 } thread_block;
 
 static struct {
@@ -149,26 +156,62 @@ static void sleep_until_awake(wf_coro *self, int64_t deadline)
     }
 }
 
+/* As sleep_until_awake. Whatever ends the ppoll, the wait is over; where nobody else has ended it, it is for who waits to look. */
+static void sleep_in_poll(wf_coro *self, int64_t deadline)
+{
+    const thread_block *block = block_of(self);
+    int64_t slice = block->fds[block->fds_count - 1].fd < 0 ? WF_PPOLL_SLICE_NS : WEFT_NEVER;
+    long ready = -EINTR;
+    while (ready == -EINTR)
+        ready = wf_ppoll_until(block->fds, block->fds_count, deadline, slice);
+    /* ORDER(state-wait): our own word; a claim by somebody else may be under way. */
+    if (wf_state_claim(self))
+        self->wake_value = ready == 0 && deadline != WEFT_NEVER && deadline <= wf_clock_now() ? -ETIMEDOUT : 0;
+    else
+        sleep_until_awake(self, WEFT_NEVER);
+}
+
+void wf_thread_sleeps_in(wf_coro *self, struct pollfd *fds, nfds_t count)
+{
+    block_of(self)->fds = fds;
+    block_of(self)->fds_count = count;
+}
+
+/* Until it is claimed. */
+static void sleep_parked(wf_coro *self, int64_t deadline)
+{
+    if (block_of(self)->fds != NULL) {
+        sleep_in_poll(self, deadline);
+        return;
+    }
+    if (deadline == WEFT_NEVER)
+        wf_deadlock_thread_waits();
+    sleep_until_awake(self, deadline);
+}
+
 void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held)
 {
     wf_store_relaxed(&block_of(self)->frame, __builtin_frame_address(0)); /* relaxed: for dumps, which check it */
     wf_store_relaxed(&self->thread_awake, 0);                             /* relaxed: published by the commit */
     wf_store_relaxed(&self->wait_since_ms, (uint32_t)(wf_clock_now() / WEFT_MILLISECOND)); /* relaxed: for weft_dump */
+    /* relaxed: our own */
+    int64_t deadline = bits & WF_STATE_TIMED ? wf_load_relaxed(&self->deadline) : WEFT_NEVER;
+    if (block_of(self)->fds != NULL)
+        bits |= WF_STATE_TIMED; /* a descriptor may end it: it does not wait for good (wf_still_add) */
     enum wf_commit result = wf_state_commit_wait(self, bits);
     if (held != 0)
         wf_held_release(held);
-    if (result == WF_COMMIT_PARKED) {
-        /* relaxed: our own */
-        int64_t deadline = bits & WF_STATE_TIMED ? wf_load_relaxed(&self->deadline) : WEFT_NEVER;
-        if (deadline == WEFT_NEVER)
-            wf_deadlock_thread_waits();
-        sleep_until_awake(self, deadline);
-    }
+    if (result == WF_COMMIT_PARKED)
+        sleep_parked(self, deadline);
     wf_state_dispatch(self);
 }
 
 void wf_thread_wake(wf_coro *thread)
 {
+    const thread_block *block = block_of(thread);
+    uint64_t one = 1;
+    if (wf_unlikely(block->fds != NULL)) /* without an eventfd it says EBADF */
+        wf_syscall3(SYS_write, block->fds[block->fds_count - 1].fd, &one, sizeof one);
     /* ORDER(thread-awake): pairs with sleep_until_awake. After this store the thread may go on and end; its block stays mapped, so
      * the wake below finds at worst nobody. */
     wf_store_release(&thread->thread_awake, 1);

@@ -29,17 +29,6 @@ WF_INLINE int wf_enter(wf_coro **self)
     return wf_may_block(*self);
 }
 
-/* wf_waiters_claim: nobody stands in the line, or the first can be claimed, most of the time. */
-WF_INLINE wf_coro *wf_waiters_claim_first(wf_list *line)
-{
-    wf_list *node = line->next;
-    if (node == NULL || node == line)
-        return NULL;
-    wf_coro *coro = wf_container_of(node, wf_coro, wait_node);
-    wf_list_remove(node);
-    return wf_likely(wf_state_claim(coro)) ? coro : wf_waiters_claim(line);
-}
-
 /* Wait in `line`, at its end. `lock` is held on entry and not on return. The waker's value, or -ETIMEDOUT, -ECANCELED or
  * -EDEADLK, and then self is off the line. */
 WF_INLINE int wf_wait_in_line(wf_coro *self, wf_list *line, enum wf_wait_kind kind, void *object, int64_t deadline,

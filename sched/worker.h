@@ -58,7 +58,7 @@ typedef struct wf_worker {
     wf_coro *pinned_tail;
     wf_coro *blocks; /* free control blocks, by link */
     uint32_t blocks_count;
-    uint32_t random; /* state of the generator for victims */
+    uint32_t random; /* state of the generator for choices (choice.c); never zero */
     wf_stack_cache stacks;
     void *sanitizer[2]; /* the worker's own stack, for core/fiber.h */
     const void *stack_base;
@@ -346,6 +346,11 @@ void wf_thread_catch_overflows(wf_coro *self);
 /* Suspend and wake for a control block that stands for a plain thread. */
 void wf_thread_wait(wf_coro *self, unsigned bits, wf_held held);
 void wf_thread_wake(wf_coro *thread);
+
+/* Until further notice it sleeps in ppoll on these, the last of which is an eventfd (or -1), and wakes also when one is ready: the
+ * wait then returns 0. NULL: in a futex, as usual. */
+struct pollfd;
+void wf_thread_sleeps_in(wf_coro *self, struct pollfd *fds, unsigned long count);
 
 /* The thread begins a wait that does not go through wf_thread_wait, in the function whose frame that is; WF_WAIT_NONE: it is over. */
 void wf_thread_waits_elsewhere(wf_coro *self, enum wf_wait_kind kind, void *object, const void *frame);

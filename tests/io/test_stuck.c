@@ -31,7 +31,8 @@ struct scene {
         _Atomic(int) worker; /* in whose ring it waits */
     } readers[READERS];
     int hog_fds[2];     /* the last reader to end writes a byte */
-    int beside;         /* readers that wait in the ring of the hog's worker */
+    int home;           /* the hog's worker */
+    int beside;         /* readers that wait in its ring */
     _Atomic(int) ended; /* of these */
     int ended_at_the_end;
 };
@@ -53,15 +54,15 @@ static void *read_a_byte(void *arg)
     }
     CHECK_INT(weft_read(r->fds[0], &byte, 1), 1);
     CHECK_INT(byte, 'x');
-    if (wf_load_relaxed(&r->worker) == 0 && wf_fetch_add_relaxed(&s->ended, 1) + 1 == s->beside)
+    if (wf_load_relaxed(&r->worker) == s->home && wf_fetch_add_relaxed(&s->ended, 1) + 1 == s->beside)
         CHECK_INT(write(s->hog_fds[1], "y", 1), 1);
     return NULL;
 }
 
-/* Start readers until some wait in this worker's ring, which is that of worker 0: that is where they begin when they are joined at
- * once, but for what is stolen. */
+/* They begin on this worker when they are joined at once, but for what is stolen. */
 static void start_readers(struct scene *s)
 {
+    s->home = worker_index();
     for (int i = 0; i < READERS; i++) {
         struct reader *r = &s->readers[i];
         r->scene = s;
@@ -69,7 +70,7 @@ static void start_readers(struct scene *s)
         CHECK((r->t = weft_spawn(read_a_byte, r)) != NULL);
         CHECK_INT(weft_join_until(r->t, NULL, weft_after(WEFT_MILLISECOND)), -ETIMEDOUT);
         wt_until_waiting(r->t, WF_WAIT_IO);
-        s->beside += wf_load_relaxed(&r->worker) == 0;
+        s->beside += wf_load_relaxed(&r->worker) == s->home;
     }
     CHECK(s->beside > 0);
 }
@@ -115,28 +116,14 @@ static void *block(void *arg)
     return NULL;
 }
 
-/* Only one is never stolen from there. */
-static void *on_worker_0(void *arg)
-{
-    struct scene *s = ((void **)arg)[0];
-    weft_fn *hog = (weft_fn *)((void **)arg)[1];
-    CHECK_INT(weft_pin(), 0);
-    if (worker_index() == 0)
-        hog(s);
-    CHECK_INT(weft_unpin(), 0);
-    return NULL;
-}
-
 static void *play(void *arg)
 {
     void **of = arg;
     struct scene *s = of[0];
     CHECK_INT(weft_pipe2(s->hog_fds, O_CLOEXEC), 0);
-    /* Until one of them is on worker 0. */
-    while (s->readers[0].t == NULL) {
-        weft_t *t = weft_spawn(on_worker_0, arg);
-        CHECK_INT(weft_join(t, NULL), 0);
-    }
+    CHECK_INT(weft_pin(), 0);
+    ((weft_fn *)of[1])(s);
+    CHECK_INT(weft_unpin(), 0);
     finish_scene(s);
     CHECK_INT(s->ended_at_the_end, s->beside);
     return NULL;

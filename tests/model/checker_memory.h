@@ -10,7 +10,7 @@
 
 #include "checker.h"
 
-enum { MC_LOCATIONS = 32, MC_STORES = 60, MC_PLAINS = 64, MC_CONTROLLER = MC_THREADS };
+enum { MC_LOCATIONS = 40, MC_STORES = 60, MC_PLAINS = 64, MC_CONTROLLER = MC_THREADS };
 
 void mc_memory_forget(void);      /* new scenario: no addresses are known */
 void mc_memory_reset(void);       /* new execution: addresses stay, values and views are gone */

@@ -118,12 +118,12 @@ void wf_leave_to_wait(wf_coro *self, unsigned bits, wf_held held)
     wf_plain_write(&registers[i], waits[i]);
     wf_plain_write(&self->wake_value, self->wake_value);
     enum wf_commit result;
-    if (held != 0) {
+    if (wf_held_is_all(held))
         result = wf_state_commit_locked(self, bits);
-        wf_held_release(held);
-    } else {
+    else
         result = wf_state_commit_wait(self, bits);
-    }
+    if (held != 0)
+        wf_held_release(held);
     if (result == WF_COMMIT_KILLED)
         self->wake_value = -ECANCELED;
     if (result == WF_COMMIT_PARKED) {

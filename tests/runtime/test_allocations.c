@@ -147,6 +147,25 @@ static int poll_many(void)
     return result;
 }
 
+/* The same as cases, with a channel; nothing of them is left in its line. */
+static int select_many(void)
+{
+    weft_select_case cases[FDS + 1];
+    weft_chan *ch = weft_chan_new(8, 0);
+    if (ch == NULL)
+        return weft_last_error();
+    int pipe[2];
+    CHECK_INT(weft_pipe2(pipe, O_CLOEXEC), 0);
+    for (int i = 0; i < FDS; i++)
+        cases[i] = (weft_select_case){.op = WEFT_SELECT_FD, .fd = pipe[0], .events = POLLIN};
+    cases[FDS] = (weft_select_case){.op = WEFT_SELECT_RECV, .chan = ch};
+    int result = weft_select(cases, FDS + 1, weft_after(WEFT_MILLISECOND));
+    CHECK_INT(weft_close(pipe[0]), 0);
+    CHECK_INT(weft_close(pipe[1]), 0);
+    CHECK_INT(weft_chan_free(ch), 0);
+    return result == -ETIMEDOUT ? 0 : result;
+}
+
 static int resolve_name(void)
 {
     struct addrinfo *found = NULL;
@@ -231,6 +250,7 @@ static const struct scenario {
     {"weft_wait_any", wait_any, -ENOMEM, false, 2},
     {"weft_chan_new", make_channel, -ENOMEM, false, 1},
     {"weft_poll", poll_many, -ENOMEM, false, 1},
+    {"weft_select", select_many, -ENOMEM, false, 2},
     {"weft_offload", offload, -EAGAIN, true, 1},
     {"weft_getaddrinfo", resolve_name, -ENOMEM, true, 1},
     {"weft_tcp_listen, weft_tcp_dial", listen_and_dial, -ENOMEM, true, 2},

@@ -206,6 +206,14 @@ static int join_tasks(void)
     return weft_queue_join(w.tasks);
 }
 
+static int select_one(void)
+{
+    uint64_t value = 0;
+    weft_select_case cases[] = {{.op = WEFT_SELECT_RECV, .chan = w.empty, .value = &value},
+                                {.op = WEFT_SELECT_SEND, .chan = w.full, .value = &value}};
+    return weft_select(cases, 2, WEFT_NEVER);
+}
+
 static int sleep_for_ever(void)
 {
     return weft_sleep(WEFT_NEVER);
@@ -221,7 +229,7 @@ typedef int blocking(void);
 static blocking *const waits[] = {lock,         wait_cond,     wait_sem,      wait_event,     wait_group,
                                   send_one,     receive,       receive_large, sleep_for_ever, poll_nothing,
                                   lock_to_read, lock_to_write, wait_barrier,  get_future,     put_task,
-                                  get_task,     join_tasks};
+                                  get_task,     join_tasks,    select_one};
 
 enum { WAITS = sizeof(waits) / sizeof(waits[0]) };
 

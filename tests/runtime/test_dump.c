@@ -112,6 +112,14 @@ static void *join_sleeper(void *arg)
     return arg;
 }
 
+static weft_select_case nothing;
+
+static void *select_nothing(void *arg)
+{
+    CHECK_INT(weft_select(&nothing, 1, WEFT_NEVER), -ECANCELED);
+    return arg;
+}
+
 /* Spawn it, wait until it waits, and find in its section of a dump what is expected. */
 static weft_t *spawn_and_find(weft_fn *fn, enum wf_wait_kind kind, const char *expected)
 {
@@ -149,12 +157,15 @@ static void *names_waits(void *arg)
     snprintf(expected, sizeof(expected), " waits for the end of coroutine %s since ",
              wf_coro_format_id(weft_id(sleeper), id));
     weft_t *d = spawn_and_find(join_sleeper, WF_WAIT_JOIN, expected);
+    snprintf(expected, sizeof(expected), " waits for the first of the cases at %p since ", (void *)&nothing);
+    weft_t *e = spawn_and_find(select_nothing, WF_WAIT_SELECT, expected);
 
     CHECK_INT(weft_event_set(&event), 0);
     CHECK_INT(weft_mutex_unlock(&mutex), 0);
     CHECK_INT(weft_chan_send(channel, &value), 0);
     CHECK_INT(weft_kill(sleeper), 0);
-    CHECK_INT(weft_joinall((weft_t *[]){a, b, c, d}, 4), 0);
+    CHECK_INT(weft_kill(e), 0);
+    CHECK_INT(weft_joinall((weft_t *[]){a, b, c, d, e}, 5), 0);
     CHECK_INT(weft_chan_free(channel), 0);
     return NULL;
 }
