@@ -8,11 +8,15 @@
 #include "weft/fork.h"
 #include "weft/generator.h"
 #include "weft/io.h"
+#include "weft/link.h"
 #include "weft/net.h"
 #include "weft/offload.h"
 #include "weft/runtime.h"
+#include "weft/scope.h"
 #include "weft/switch.h"
 #include "weft/sync.h"
 #include "weft/timeout.h"
+#include "weft/tree.h"
+#include "weft/wait.h"
 
 #endif

@@ -34,7 +34,8 @@ WF_INLINE void wf_held_release(wf_held held)
         wf_biased_leave((wf_biased *)held);
     } else {
         wf_coro *target = wf_held_target(held);
-        wf_joiners_unlock(target, (uintptr_t)wf_joiners_first(target));
+        /* relaxed: under the lock */
+        wf_joiners_unlock(target, wf_load_relaxed(&target->joiners) & ~WF_JOINERS_LOCKED);
     }
 }
 
