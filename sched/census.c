@@ -110,6 +110,10 @@ enum wf_rank wf_wait_rank(wf_coro *coro)
     case WF_WAIT_JOIN: /* the object may be marked: see sched/join.c */
         return is_endable((wf_coro *)(object - object % WF_CACHE_LINE)) ? WF_RANK_LAST : WF_RANK_JOIN;
     case WF_WAIT_ANY:
+    case WF_WAIT_ITER:
+    case WF_WAIT_SCOPE:
+    case WF_WAIT_POOL_JOIN:
+    case WF_WAIT_POOL_RESULT:
         return WF_RANK_JOIN;
     case WF_WAIT_FORK:
         return WF_RANK_LAST;

@@ -30,9 +30,9 @@ extern _Atomic(int32_t) wf_census_tool;
 /* In which order waits are ended: those of a rank together, and only when there are none of the ranks before. */
 enum wf_rank {
     WF_RANK_FIRST, /* not for the end of another coroutine */
-    WF_RANK_JOIN,  /* a join of one whose own wait cannot be ended; or of several */
-    WF_RANK_LAST,  /* a join of one that waits in a join itself, and will be told; a sync */
-    WF_RANK_FIRM,  /* under a shield, or firm: it is not ended */
+    WF_RANK_JOIN, /* a join of one whose own wait cannot be ended; or of several, a scope's, an iterator's or a pool's */
+    WF_RANK_LAST, /* a join of one that waits in a join itself, and will be told; a sync */
+    WF_RANK_FIRM, /* under a shield, or firm: it is not ended */
     WF_RANKS
 };
 

@@ -73,6 +73,9 @@ enum wf_wait_kind {
     WF_WAIT_POOL_JOIN,
     WF_WAIT_POOL_RESULT,
     WF_WAIT_SELECT,
+    WF_WAIT_LINK, /* to begin at the end of another */
+    WF_WAIT_ITER,
+    WF_WAIT_SCOPE,
     WF_WAIT_KINDS
 };
 
@@ -127,6 +130,8 @@ typedef struct wf_coro_extra {
     struct wf_cleanup *cleanups; /* weft_cleanup_push, innermost first */
     struct wf_local *locals;     /* weft_key_*, by place of the key (local.c) */
     struct wf_family *family;    /* weft_co_*, from the first call on (co.c) */
+    struct wf_tree *tree;        /* weft_tree_*, shared with those it was inherited from (tree.c) */
+    weft_t *parent;              /* the coroutine that spawned it, if that was noted; fixed before the first run */
     uint32_t locals_count;
     uint32_t fpenv[8]; /* saved control words when WF_CORO_FPENV */
 } wf_coro_extra;

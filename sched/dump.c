@@ -63,6 +63,9 @@ static const char *const wait_names[] = {
     [WF_WAIT_POOL_JOIN] = "the members of pool",
     [WF_WAIT_POOL_RESULT] = "a result of pool",
     [WF_WAIT_SELECT] = "the first of the cases at",
+    [WF_WAIT_LINK] = "its start at the end of coroutine",
+    [WF_WAIT_ITER] = "the next end among the coroutines of iterator",
+    [WF_WAIT_SCOPE] = "the end of the children of scope",
 };
 
 static_assert(sizeof(wait_names) / sizeof(wait_names[0]) == WF_WAIT_KINDS, "each kind of wait has a name");
@@ -88,6 +91,11 @@ static struct {
     size_t stack_size;
     _Alignas(16) char stack[2048];
 } dump;
+
+const char *wf_dump_wait_name(unsigned kind)
+{
+    return wait_names[kind < WF_WAIT_KINDS ? kind : WF_WAIT_NONE];
+}
 
 /* ---- text ---- */
 
@@ -134,6 +142,7 @@ typedef struct picture {
     uint64_t state; /* that it had before and after the copy */
     uint64_t id;
     char name[sizeof(((wf_coro_extra *)NULL)->name)];
+    weft_t *parent; /* NULL: not known */
     int frames;
     const void *frame[FRAMES]; /* return addresses, innermost first */
 } picture;
@@ -168,13 +177,16 @@ static void make_printable(char *string)
     }
 }
 
-static void take_name(picture *p)
+static void take_extra(picture *p)
 {
     p->name[0] = '\0';
+    p->parent = NULL;
     if (p->block.extra == NULL || wf_peek(p->block.extra->name, p->name, sizeof(p->name)) != 0)
         return;
     p->name[sizeof(p->name) - 1] = '\0';
     make_printable(p->name);
+    if (wf_peek(&p->block.extra->parent, &p->parent, sizeof(p->parent)) != 0)
+        p->parent = NULL;
 }
 
 /* Read some words of the present stack, from what was copied of it if possible. */
@@ -278,7 +290,7 @@ static void say_object(unsigned kind, const void *object)
     intptr_t number = (intptr_t)object;
     /* A join may have marked it: see join.c. */
     const char *block = (const char *)object - (uintptr_t)object % WF_CACHE_LINE;
-    if ((kind == WF_WAIT_JOIN || kind == WF_WAIT_JOIN_UNTIL) && object != NULL)
+    if ((kind == WF_WAIT_JOIN || kind == WF_WAIT_JOIN_UNTIL || kind == WF_WAIT_LINK) && object != NULL)
         say(" %s", wf_coro_format_id(id_of((const wf_coro *)(const void *)block), id));
     else if ((kind == WF_WAIT_IO || kind == WF_WAIT_IO_CANCEL) && number >= 0 && number <= INT_MAX)
         say(" on descriptor %d", (int)number); /* see wf_op_run */
@@ -290,7 +302,7 @@ static void say_wait(const picture *p)
 {
     unsigned kind = wf_load_relaxed(&p->block.wait_kind);  /* relaxed: our copy */
     void *object = wf_load_relaxed(&p->block.wait_object); /* relaxed: our copy */
-    say("waits for %s", wait_names[kind < WF_WAIT_KINDS ? kind : WF_WAIT_NONE]);
+    say("waits for %s", wf_dump_wait_name(kind));
     say_object(kind, object);
     /* The clock of the worker is a coarse one, which may lag behind, and counts in 32 bits. relaxed: our copy. */
     int32_t since = (int32_t)((uint32_t)(wf_clock_now() / WEFT_MILLISECOND) - wf_load_relaxed(&p->block.wait_since_ms));
@@ -341,6 +353,8 @@ static void say_coroutine(const picture *p, bool moved)
         say("    runs %s", symbol_of((const void *)(uintptr_t)block->fn, false));
     if (block->spawn_site != NULL)
         say(", spawned at %s", symbol_of(block->spawn_site, true));
+    if (p->parent != NULL)
+        say(" by coroutine %s", wf_coro_format_id((uint64_t)(uintptr_t)p->parent, id));
     say("\n");
 }
 
@@ -352,7 +366,7 @@ static void show(wf_coro *coro, void *arg)
     unsigned phase = wf_state_phase(p.state);
     if (dump.error != 0 || phase == WF_PHASE_FREE)
         return;
-    take_name(&p);
+    take_extra(&p);
     p.frames = 0;
     if (!moved && (phase == WF_PHASE_WAITING || phase == WF_PHASE_READY))
         take_frames(&p);

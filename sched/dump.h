@@ -11,6 +11,9 @@ enum { WF_CORO_ID_TEXT = 24 };
 /* An id as people read it: `17.3`, the block and how many have used it. Returns the buffer. Async-signal-safe. */
 const char *wf_coro_format_id(uint64_t id, char buffer[static WF_CORO_ID_TEXT]);
 
+/* What one waits for (enum wf_wait_kind), as people say it. */
+const char *wf_dump_wait_name(unsigned kind);
+
 /* Write who owns the stack at this address, `17.3 "reader", entry handle (server)`, into the buffer. Async-signal-safe: for
  * core/fault.h. */
 void wf_dump_fault(const void *fault_address, char *buffer, size_t size);

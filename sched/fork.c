@@ -57,6 +57,7 @@ static void in_child(void)
     wf_store_relaxed(&wf_rt.foreign, 0);
     wf_store_relaxed(&wf_rt.operations, 0);
     wf_quiet_forget(&wf_rt.quiet);
+    wf_store_relaxed(&wf_rt.gate, wf_load_relaxed(&wf_rt.gate) & WF_GATE_WATCHED);
     wf_store_relaxed(&wf_rt.phase, WF_RUNTIME_OFF);
 }
 

@@ -3,7 +3,7 @@
  * A worker has one deque (core/split_deque.h), and it holds tasks of the coroutine that the worker runs, and of no other:
  *
  *   open   at the first fork of a coroutine since it was dispatched (open_for); wf_worker.forking says so
- *   close  when it leaves (wf_forks_move_out) or ends (wf_forks_check_end)
+ *   close  when it leaves (wf_forks_let_go) or ends (wf_forks_check_end)
  *
  * So a task's state tells where it is without asking whose deque that was. What has left the deque is counted in the coroutine's
  * stack (wf_stack.forks): tasks taken, moved or kept, and not synced. Together
@@ -282,7 +282,7 @@ bool wf_forks_wanted(wf_worker *self)
 
 /* ---- leaving and ending ---- */
 
-void wf_forks_move_out(wf_worker *self, wf_coro *coro)
+static void move_all_out(wf_worker *self, wf_coro *coro)
 {
     wf_split *d = &self->forks;
     self->forking = false;
@@ -298,7 +298,7 @@ void wf_forks_move_out(wf_worker *self, wf_coro *coro)
 void wf_forks_move_out_and_wake(wf_worker *self, wf_coro *coro)
 {
     bool any = self->forks.bottom != self->forks.slots;
-    wf_forks_move_out(self, coro);
+    move_all_out(self, coro);
     if (any)
         wf_queue_wake_one(self);
 }
@@ -308,15 +308,25 @@ void wf_forks_check_strand(wf_worker *self, wf_coro *coro, const char *whose)
     uint16_t left = unsynced(self, coro);
     if (left != 0)
         die_unsynced(coro, whose, left);
-    wf_forks_move_out(self, coro);
+    move_all_out(self, coro);
+}
+
+void wf_forks_let_go(wf_worker *self, wf_coro *coro)
+{
+    if (self->fixed > 0)
+        wf_no_switch_die(self, coro, false);
+    if (self->forking)
+        move_all_out(self, coro);
 }
 
 void wf_forks_check_end(wf_worker *self, wf_coro *coro)
 {
+    if (self->fixed > 0)
+        wf_no_switch_die(self, coro, true);
     uint16_t left = unsynced(self, coro);
     if (left != 0)
         die_unsynced(coro, "its body", left);
-    wf_forks_move_out(self, coro); /* nothing to move: all were stolen, and synced */
+    move_all_out(self, coro); /* nothing to move: all were stolen, and synced */
     coro->flags &= (uint8_t)~WF_CORO_FORKED;
 }
 

@@ -13,7 +13,7 @@ void wf_forks_forget(void);
 /* A worker's deque before its thread starts. */
 void wf_forks_init(wf_worker *worker);
 
-void wf_forks_move_out(wf_worker *self, wf_coro *coro);
+void wf_forks_let_go(wf_worker *self, wf_coro *coro);
 void wf_forks_check_end(wf_worker *self, wf_coro *coro);
 
 /* The running coroutine is about to be on another stack, with no lock held: as wf_forks_leave, and somebody is woken for what
@@ -24,17 +24,17 @@ void wf_forks_move_out_and_wake(wf_worker *self, wf_coro *coro);
 void wf_forks_check_strand(wf_worker *self, wf_coro *coro, const char *whose);
 
 /* The running coroutine is about to leave its worker: its tasks become coroutines. It may hold a lock, so nobody is woken;
- * the dispatch that follows sees to that. */
+ * the dispatch that follows sees to that. In a section in which it must not leave the process ends. */
 static inline void wf_forks_leave(wf_worker *self, wf_coro *coro)
 {
-    if (self->forking)
-        wf_forks_move_out(self, coro);
+    if (self->held_up)
+        wf_forks_let_go(self, coro);
 }
 
 /* The body of the running coroutine has returned: it must have synced all it forked. */
 static inline void wf_forks_end(wf_worker *self, wf_coro *coro)
 {
-    if (self->forking || (coro->flags & WF_CORO_FORKED))
+    if (self->held_up || (coro->flags & WF_CORO_FORKED))
         wf_forks_check_end(self, coro);
 }
 

@@ -46,7 +46,8 @@ WF_INLINE void wf_held_release(wf_held held)
         wf_biased_leave((wf_biased *)held);
     } else if (held & WF_HELD_JOINERS) {
         wf_coro *target = wf_held_target(held);
-        wf_joiners_unlock(target, (uintptr_t)wf_joiners_first(target));
+        /* relaxed: under the lock */
+        wf_joiners_unlock(target, wf_load_relaxed(&target->joiners) & ~WF_JOINERS_LOCKED);
     } else {
         wf_select_unlock((const wf_select *)(held - WF_HELD_SELECT));
     }

@@ -1,10 +1,10 @@
 /* Joining: waiting for the end of coroutines.
  *
- * wf_coro.joiners (sched/joiners.h) is a lock and a ring of waiters. A waiter of one target is its own wait_node (64-byte aligned); a
- * waiter of many has an any_node per target (at 8 modulo 16), and is woken by ticket.
+ * wf_coro.joiners (sched/joiners.h) is a lock and a ring of waiters. A waiter of one target is its own wait_node; a waiter of many has a
+ * wf_joiner per target, and is woken by ticket. What else may stand there, and makes the end go a longer way, is notify.c's.
  *
  *   join     lock; closed? it has ended. The handle still names it? Link, and suspend; the commit step unlocks
- *   end      result, DONE (release); lock; take every waiter off the ring and claim it. One that joins gets the result, and the end
+ *   end      lock; result, DONE (release); take every waiter off the ring and claim it. One that joins gets the result, and the end
  *            takes its reference: it never looks at the block again. Closed
  *   give up  (deadline, kill, deadlock) lock; closed, or taken off: it has ended after all; else unlink, unlock
  *
@@ -28,20 +28,6 @@
 
 enum { SPINS_BEFORE_YIELD = 200 };
 
-/* wait_data of a waiter of one target */
-enum {
-    AT_TAKES = 0, /* whether it joins: its reference goes, and it wants the result */
-    AT_RESULT = 1
-};
-
-typedef struct any_node {
-    wf_coro *waiter;
-    wf_list node;
-    uint64_t ticket;
-} any_node;
-
-static_assert(offsetof(any_node, node) % 16 == 8, "told from a wait_node by its address");
-
 /* ---- the word ---- */
 
 WF_SLOW bool wf_joiners_lock_contended(wf_coro *target)
@@ -61,20 +47,9 @@ WF_SLOW bool wf_joiners_lock_contended(wf_coro *target)
     }
 }
 
-/* The lock is held. Returns the word to unlock with. */
-static inline uintptr_t link_node(wf_coro *target, wf_list *node)
-{
-    wf_list *first = wf_joiners_first(target);
-    if (first == NULL)
-        wf_list_init(node);
-    else
-        wf_list_insert_before(first, node);
-    return (uintptr_t)(first != NULL ? first : node);
-}
-
 /* Take a node off. False: the target has ended meanwhile, and took it off. Then the block may belong to the next coroutine by now,
  * and have been locked here as such. */
-static bool unlink_node(wf_coro *target, wf_list *node)
+bool wf_join_unlink(wf_coro *target, wf_list *node)
 {
     if (!wf_joiners_lock(target))
         return false;
@@ -85,21 +60,22 @@ static bool unlink_node(wf_coro *target, wf_list *node)
             first = node->next == node ? NULL : node->next;
         wf_list_remove(node);
     }
-    wf_joiners_unlock(target, (uintptr_t)first);
+    wf_joiners_unlock(target, wf_joiners_word(target, first));
     return linked;
 }
 
 /* ---- the end ---- */
 
 /* A waiter of this coroutine alone, which is off the ring. The lock is held. */
-static inline void tell(wf_coro *self, wf_coro *waiter)
+WF_INLINE void tell(wf_coro *self, wf_coro *waiter)
 {
     if (wf_unlikely(!wf_state_claim(waiter)))
         return; /* a kill or a deadline was faster */
     int result = 0;
-    if (wf_likely(wf_plain_read(&waiter->wait_data[AT_TAKES]))) {
+    if (wf_likely(wf_plain_read(&waiter->wait_data[WF_JOIN_TAKES]) != WF_JOIN_WATCHES)) {
         result = wf_life_take_ref(self) == WF_LIFE_STALE ? -ESRCH : 0;
-        wf_plain_write(&waiter->wait_data[AT_RESULT], (uintptr_t)wf_load_relaxed(&self->arg)); /* relaxed: our own */
+        wf_plain_write(&waiter->wait_data[WF_JOIN_RESULT],
+                       (uintptr_t)wf_load_relaxed(&self->arg)); /* relaxed: our own */
     }
     waiter->wake_value = result;
     wf_worker *worker = wf_worker_self();
@@ -113,18 +89,30 @@ static inline void tell(wf_coro *self, wf_coro *waiter)
     }
 }
 
-static void tell_any(any_node *any)
+void wf_join_tell(wf_coro *self, wf_coro *waiter)
+{
+    tell(self, waiter);
+}
+
+void wf_join_tell_any(wf_joiner *any)
 {
     wf_coro *waiter = wf_plain_read(&any->waiter);
     if (wf_state_wake(waiter, any->ticket) == WF_WAKE_QUEUE)
         wf_ready(waiter, 0);
 }
 
+/* It is counted as ended before the joiners hear of it, so that whoever has joined all finds none alive. The worker's thread does
+ * not end before the rest is done, so weft_stop may go on from there. */
 void wf_join_publish(wf_coro *self)
 {
-    wf_state_done(self);
     if (!wf_joiners_lock(self))
         wf_die("coroutine %p ended twice", (void *)self);
+    if (wf_unlikely(wf_load_relaxed(&self->joiners) & WF_JOINERS_LINKED)) { /* relaxed: under the lock */
+        wf_notify_publish(self);
+        return;
+    }
+    wf_runtime_count_finished(wf_worker_self());
+    wf_state_done(self);
     wf_list *first = wf_joiners_first(self);
     while (first != NULL) {
         wf_list *next = first->next == first ? NULL : first->next;
@@ -133,7 +121,7 @@ void wf_join_publish(wf_coro *self)
         if ((uintptr_t)first % WF_CACHE_LINE == 0)
             tell(self, wf_container_of(first, wf_coro, wait_node));
         else
-            tell_any(wf_container_of(first, any_node, node));
+            wf_join_tell_any(wf_container_of(first, wf_joiner, node));
         first = next;
     }
     wf_joiners_unlock(self, WF_JOINERS_CLOSED);
@@ -203,12 +191,12 @@ enum { ENDED = 1 };
 static int wait_in_ring(wf_coro *self, wf_coro *target, int64_t deadline, bool takes)
 {
     bool bounded = wf_timeout_effective(self, deadline) != WEFT_NEVER;
-    wf_plain_write(&self->wait_data[AT_TAKES], takes);
-    uintptr_t word = link_node(target, &self->wait_node);
+    wf_plain_write(&self->wait_data[WF_JOIN_TAKES], takes ? WF_JOIN_COLLECTS : WF_JOIN_WATCHES);
+    uintptr_t word = wf_joiners_link(target, &self->wait_node);
     wf_store_relaxed(&target->joiners, word | WF_JOINERS_LOCKED); /* relaxed: the unlock publishes it */
     int result = wf_wait_held(self, bounded ? WF_WAIT_JOIN_UNTIL : WF_WAIT_JOIN, bounded ? target : joined(target),
                               deadline, wf_held_joiners(target));
-    if (wf_unlikely(result < 0) && wf_wait_was_ended(result) && !unlink_node(target, &self->wait_node))
+    if (wf_unlikely(result < 0) && wf_wait_was_ended(result) && !wf_join_unlink(target, &self->wait_node))
         return ENDED; /* in the same moment */
     return result;
 }
@@ -238,7 +226,7 @@ static int wait_for(wf_coro *self, const weft_t *t, wf_coro *target, int64_t dea
         if (wf_likely(result == 0))
             result = wait_in_ring(self, target, deadline, takes);
         else
-            wf_joiners_unlock(target, (uintptr_t)wf_joiners_first(target));
+            wf_joiners_unlock(target, wf_joiners_word(target, wf_joiners_first(target)));
     }
     wf_store_relaxed(&self->wait_object, NULL); /* relaxed: whatever tells of the end publishes it */
     return result;
@@ -272,7 +260,7 @@ static inline int join(weft_t *t, void **result, int64_t deadline)
     if (error == ENDED)
         return collect(t, target, result);
     if (wf_likely(error == 0) && result != NULL)
-        *result = (void *)wf_plain_read(&self->wait_data[AT_RESULT]);
+        *result = (void *)wf_plain_read(&self->wait_data[WF_JOIN_RESULT]);
     return error;
 }
 
@@ -336,19 +324,19 @@ static int first_ended(wf_coro *const *targets, size_t n)
 }
 
 /* Link a node into each target. Returns how many were linked; fewer than n when one has ended. */
-static size_t link_all(wf_coro *self, wf_coro *const *targets, any_node *nodes, size_t n)
+static size_t link_all(wf_coro *self, wf_coro *const *targets, wf_joiner *nodes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         wf_plain_write(&nodes[i].waiter, self);
         nodes[i].ticket = wf_state_ticket(self);
         if (!wf_joiners_lock(targets[i]))
             return i;
-        wf_joiners_unlock(targets[i], link_node(targets[i], &nodes[i].node));
+        wf_joiners_unlock(targets[i], wf_joiners_link(targets[i], &nodes[i].node));
     }
     return n;
 }
 
-static int wait_any(wf_coro *self, wf_coro *const *targets, any_node *nodes, size_t n, int64_t deadline)
+static int wait_any(wf_coro *self, wf_coro *const *targets, wf_joiner *nodes, size_t n, int64_t deadline)
 {
     int index = first_ended(targets, n);
     if (index >= 0)
@@ -360,7 +348,7 @@ static int wait_any(wf_coro *self, wf_coro *const *targets, any_node *nodes, siz
     else
         wf_state_abandon(self);
     for (size_t i = 0; i < linked; i++)
-        unlink_node(targets[i], &nodes[i].node);
+        wf_join_unlink(targets[i], &nodes[i].node);
     index = first_ended(targets, n);
     return index >= 0 ? index : result;
 }
@@ -375,7 +363,7 @@ int weft_wait_any_until(weft_t *const *ts, size_t n, int64_t deadline)
         return result;
     if (n == 0 || ts == NULL || n > INT32_MAX)
         return -EINVAL;
-    any_node *nodes = wf_alloc(n * sizeof(*nodes));
+    wf_joiner *nodes = wf_alloc(n * sizeof(*nodes));
     wf_coro **targets = wf_alloc(n * sizeof(*targets));
     size_t held = 0;
     if (nodes == NULL || targets == NULL)
@@ -434,6 +422,22 @@ int weft_ready(weft_t *t)
     int ended = has_ended(coro);
     wf_coro_release(wf_worker_self(), coro);
     return ended;
+}
+
+int weft_state(weft_t *t)
+{
+    static const int states[] = {[WF_PHASE_NEW] = WEFT_STATE_NEW,
+                                 [WF_PHASE_READY] = WEFT_STATE_READY,
+                                 [WF_PHASE_RUNNING] = WEFT_STATE_RUNNING,
+                                 [WF_PHASE_WAITING] = WEFT_STATE_WAITING,
+                                 [WF_PHASE_DONE] = WEFT_STATE_ENDED};
+    wf_coro *coro = wf_coro_hold(t);
+    if (coro == NULL)
+        return -ESRCH;
+    /* ORDER(state-done): as has_ended. */
+    int state = states[wf_state_phase(wf_load_acquire(&coro->state))];
+    wf_coro_release(wf_worker_self(), coro);
+    return state;
 }
 
 void *weft_value(weft_t *t)

@@ -90,4 +90,18 @@ WF_INLINE enum wf_life_taken wf_life_take_ref(wf_coro *self)
     return (fresh & WF_LIFE_LOW) == 0 ? WF_LIFE_LAST : WF_LIFE_TAKEN;
 }
 
+/* By a holder of one that has ended: what it has is a reference from now on, so that the handle names the coroutine. False: there are
+ * 4,095 already, and nothing changed. */
+WF_INLINE bool wf_life_turn_hold_into_ref(wf_coro *coro)
+{
+    /* ORDER(life): pairs with the others' release. */
+    uint64_t life = wf_load_acquire(&coro->life);
+    do {
+        if ((life & WF_LIFE_REFS) == WF_LIFE_REFS)
+            return false;
+        /* ORDER(life): as above. */
+    } while (!wf_cas_acq_rel(&coro->life, &life, life + 1 - WF_LIFE_HOLD));
+    return true;
+}
+
 #endif

@@ -68,6 +68,11 @@ static int create_locked(weft_key *key, destructor_function *destructor)
     return -EAGAIN;
 }
 
+bool wf_local_is_key(weft_key key)
+{
+    return is_alive(key);
+}
+
 int weft_key_create(weft_key *key, void (*destructor)(void *))
 {
     if (key == NULL)
@@ -140,6 +145,13 @@ static destructor_function *destructor_of(weft_key key)
     destructor_function *destructor = is_alive(key) ? keys.places[key % KEYS].destructor : NULL;
     wf_unlock(&keys.lock);
     return destructor;
+}
+
+void wf_local_destroy_value(weft_key key, void *value)
+{
+    destructor_function *destructor = destructor_of(key);
+    if (destructor != NULL)
+        destructor(value);
 }
 
 /* The value is set to NULL before its destructor is called. True: there was something to call. */

@@ -83,6 +83,12 @@ static void move_base(void)
 
 static void set_phase(enum wf_runtime_phase phase)
 {
+    /* relaxed: whoever misses it is a coroutine, which is waited for, and so is what it spawns; all others look at the phase. */
+    if (phase > WF_RUNTIME_DRAINING)
+        wf_fetch_or_relaxed(&wf_rt.gate, WF_GATE_SHUT);
+    /* ORDER(phase): opened before the phase that lets them in. */
+    if (phase <= WF_RUNTIME_DRAINING)
+        wf_fetch_and_acq_rel(&wf_rt.gate, ~(uint32_t)WF_GATE_SHUT);
     /* ORDER(phase): publishes what was set up; pairs with admit in sched/spawn.c. */
     wf_store_seq_cst(&wf_rt.phase, phase);
     wf_futex_wake(&wf_rt.phase, INT_MAX);

@@ -36,15 +36,15 @@ int weft_last_error(void)
 
 /* Count a coroutine of a plain thread in, if the runtime takes it; a coroutine may also spawn while it drains. Counted
  * before the phase is read: weft_stop sets the phase and then reads the counts, so that it waits for whatever got in. */
-static WF_SLOW int admit_slowly(wf_worker *worker)
+static int admit_foreign(void)
 {
     for (;;) {
-        wf_runtime_count_spawned(worker, 1);
+        wf_runtime_count_spawned(NULL, 1);
         /* ORDER(phase): store-load pair with weft_stop; acquire what weft_start set up. */
         uint32_t phase = wf_load_seq_cst(&wf_rt.phase);
         if (phase == WF_RUNTIME_ON)
             return 0;
-        wf_runtime_count_spawned(worker, -1);
+        wf_runtime_count_spawned(NULL, -1);
         if (phase != WF_RUNTIME_OFF && phase != WF_RUNTIME_STARTING)
             return -ESHUTDOWN;
         int error = wf_runtime_ensure();
@@ -53,13 +53,13 @@ static WF_SLOW int admit_slowly(wf_worker *worker)
     }
 }
 
-WF_INLINE int admit(wf_worker *worker)
+static int admit(wf_worker *worker)
 {
-    if (wf_unlikely(worker == NULL))
-        return admit_slowly(NULL);
+    if (worker == NULL)
+        return admit_foreign();
     wf_count(&worker->spawned, 1);
     /* relaxed: whoever spawns is alive itself, so weft_stop waits for it, and then finds this one counted. */
-    if (wf_likely(wf_load_relaxed(&wf_rt.phase) <= WF_RUNTIME_DRAINING))
+    if (wf_load_relaxed(&wf_rt.phase) <= WF_RUNTIME_DRAINING)
         return 0;
     wf_count(&worker->spawned, (uint64_t)-1);
     return -ESHUTDOWN;
@@ -101,23 +101,12 @@ static void start_later(wf_worker *self, wf_coro *coro, int64_t delay)
         wf_queue_put(self, coro, false);
 }
 
-/* A coroutine with `refs` references by handles, counted in and not queued. NULL: *error says why, and nothing is left but the
- * argument. */
-WF_INLINE wf_coro *make(wf_worker *worker, weft_fn *fn, void *arg, unsigned refs, void *site, int *error)
+/* NEW, of a worker's or the pool's blocks; NULL: no memory. */
+WF_INLINE wf_coro *make(wf_worker *worker, weft_fn *fn, void *arg, unsigned refs, void *site)
 {
-    if (wf_unlikely(fn == NULL)) {
-        *error = -EINVAL;
-        return NULL;
-    }
-    *error = admit(worker);
-    if (wf_unlikely(*error != 0))
-        return NULL;
     wf_coro *coro = wf_coro_new(worker, refs);
-    if (wf_unlikely(coro == NULL)) {
-        wf_runtime_count_spawned(worker, -1);
-        *error = -ENOMEM;
+    if (wf_unlikely(coro == NULL))
         return NULL;
-    }
     coro->fn = fn;
     wf_store_relaxed(&coro->arg, arg); /* relaxed: the queue publishes it */
     coro->spawn_site = site;
@@ -125,81 +114,135 @@ WF_INLINE wf_coro *make(wf_worker *worker, weft_fn *fn, void *arg, unsigned refs
     return coro;
 }
 
-/* NEW: to the worker that spawned it, or to all. */
-WF_INLINE void launch(wf_worker *worker, wf_coro *coro)
-{
-    if (wf_likely(worker != NULL))
-        wf_ready_push(worker, coro);
-    else
-        wf_queue_put(NULL, coro, false);
-}
-
-static WF_SLOW weft_t *refuse(int error)
+WF_SLOW weft_t *wf_spawn_refuse(int error)
 {
     wf_set_last_error(error);
     return NULL;
 }
 
-weft_t *weft_spawn(weft_fn *fn, void *arg)
+void wf_spawn_undo(wf_worker *worker, wf_coro *coro)
+{
+    wf_tree_leave(coro);
+    wf_coro_free(worker, coro);
+    wf_runtime_count_spawned(worker, -1);
+}
+
+/* With what of it belongs to others: options, and what is inherited. */
+static int equip(wf_coro *coro, const weft_spawn_options *options)
+{
+    if (options->stack_size != 0)
+        coro->stack_class = (uint8_t)wf_stack_class(options->stack_size);
+    int error = apply_options(coro, options);
+    /* relaxed: a hook that is just being set may miss it. */
+    if (error == 0 && (wf_load_relaxed(&wf_rt.gate) & WF_GATE_WATCHED))
+        error = wf_tree_adopt(coro);
+    return error;
+}
+
+wf_coro *wf_spawn_prepare(wf_worker *worker, const weft_spawn_options *options, weft_fn *fn, void *arg, unsigned refs,
+                          void *site, int *error)
+{
+    static const weft_spawn_options none;
+    if (options == NULL)
+        options = &none;
+    *error = -EINVAL;
+    if (fn == NULL || options->start_after < 0 || options->stack_size > WF_STACK_SIZE_MAX)
+        return NULL;
+    *error = admit(worker);
+    if (*error != 0)
+        return NULL;
+    wf_coro *coro = make(worker, fn, arg, refs, site);
+    if (coro == NULL) {
+        wf_runtime_count_spawned(worker, -1);
+        *error = -ENOMEM;
+        return NULL;
+    }
+    *error = equip(coro, options);
+    if (*error == 0)
+        return coro;
+    wf_spawn_undo(worker, coro);
+    return NULL;
+}
+
+void wf_spawn_launch(wf_worker *worker, wf_coro *coro, int64_t start_after)
+{
+    /* relaxed: as in equip */
+    if (wf_unlikely(wf_load_relaxed(&wf_rt.gate) & WF_GATE_WATCHED))
+        wf_hooks_spawned(coro);
+    if (start_after > 0)
+        start_later(worker, coro, start_after);
+    else if (worker != NULL)
+        wf_ready_push(worker, coro);
+    else
+        wf_queue_put(NULL, coro, false);
+}
+
+/* The common case: by a coroutine, with nothing out of the ordinary. Else NULL, and it goes the long way. */
+WF_INLINE wf_coro *make_simply(wf_worker *worker, weft_fn *fn, void *arg, unsigned refs, void *site)
+{
+    /* relaxed: whoever spawns is alive itself, so weft_stop waits for it, and then finds this one counted. */
+    if (wf_unlikely(worker == NULL || fn == NULL || wf_load_relaxed(&wf_rt.gate) != 0))
+        return NULL;
+    wf_coro *coro = make(worker, fn, arg, refs, site);
+    if (wf_likely(coro != NULL))
+        wf_count(&worker->spawned, 1);
+    return coro;
+}
+
+static WF_SLOW weft_t *spawn_slowly(wf_worker *worker, weft_fn *fn, void *arg, void *site)
 {
     int error;
-    wf_worker *worker = wf_worker_self();
-    wf_coro *coro = make(worker, fn, arg, 1, __builtin_return_address(0), &error);
-    if (wf_unlikely(coro == NULL))
-        return refuse(error);
-    weft_t *handle = wf_coro_handle(coro); /* before it is queued: it may end at once */
-    launch(worker, coro);
+    wf_coro *coro = wf_spawn_prepare(worker, NULL, fn, arg, 1, site, &error);
+    if (coro == NULL)
+        return wf_spawn_refuse(error);
+    weft_t *handle = wf_coro_handle(coro);
+    wf_spawn_launch(worker, coro, 0);
     return handle;
 }
 
-static wf_coro *make_with(wf_worker *worker, const weft_spawn_options *options, weft_fn *fn, void *arg, void *site,
-                          int *error)
+static WF_SLOW int go_slowly(wf_worker *worker, weft_fn *fn, void *arg, void *site)
 {
-    *error = -EINVAL;
-    if (options->start_after < 0 || options->stack_size > WF_STACK_SIZE_MAX)
-        return NULL;
-    wf_coro *coro = make(worker, fn, arg, 1, site, error);
-    if (coro == NULL)
-        return NULL;
-    if (options->stack_size != 0)
-        coro->stack_class = (uint8_t)wf_stack_class(options->stack_size);
-    *error = apply_options(coro, options);
-    if (*error == 0)
-        return coro;
-    wf_coro_free(worker, coro);
-    wf_runtime_count_spawned(worker, -1);
-    return NULL;
+    int error;
+    wf_coro *coro = wf_spawn_prepare(worker, NULL, fn, arg, 0, site, &error);
+    if (coro != NULL)
+        wf_spawn_launch(worker, coro, 0);
+    return error;
+}
+
+weft_t *weft_spawn(weft_fn *fn, void *arg)
+{
+    wf_worker *worker = wf_worker_self();
+    wf_coro *coro = make_simply(worker, fn, arg, 1, __builtin_return_address(0));
+    if (wf_unlikely(coro == NULL))
+        return spawn_slowly(worker, fn, arg, __builtin_return_address(0));
+    weft_t *handle = wf_coro_handle(coro); /* before it is queued: it may end at once */
+    wf_ready_push(worker, coro);
+    return handle;
 }
 
 weft_t *weft_spawn_opt(const weft_spawn_options *options, weft_fn *fn, void *arg)
 {
-    static const weft_spawn_options none;
     int error;
     wf_worker *worker = wf_worker_self();
-    if (options == NULL)
-        options = &none;
-    wf_coro *coro = make_with(worker, options, fn, arg, __builtin_return_address(0), &error);
+    wf_coro *coro = wf_spawn_prepare(worker, options, fn, arg, 1, __builtin_return_address(0), &error);
     if (coro == NULL) {
-        if (options->cleanup != NULL)
+        if (options != NULL && options->cleanup != NULL)
             options->cleanup(arg);
-        return refuse(error);
+        return wf_spawn_refuse(error);
     }
     weft_t *handle = wf_coro_handle(coro);
-    if (options->start_after > 0)
-        start_later(worker, coro, options->start_after);
-    else
-        launch(worker, coro);
+    wf_spawn_launch(worker, coro, options != NULL ? options->start_after : 0);
     return handle;
 }
 
 int weft_go(weft_fn *fn, void *arg)
 {
-    int error;
     wf_worker *worker = wf_worker_self();
-    wf_coro *coro = make(worker, fn, arg, 0, __builtin_return_address(0), &error);
-    if (wf_likely(coro != NULL))
-        launch(worker, coro);
-    return error;
+    wf_coro *coro = make_simply(worker, fn, arg, 0, __builtin_return_address(0));
+    if (wf_unlikely(coro == NULL))
+        return go_slowly(worker, fn, arg, __builtin_return_address(0));
+    wf_ready_push(worker, coro);
+    return 0;
 }
 
 /* ---- body and end ---- */
@@ -211,25 +254,70 @@ static void pin_if_asked(wf_coro *self)
         self->flags |= WF_CORO_PINNED;
 }
 
-/* Symmetric coroutines, cleanups and locals; each may leave the other kinds behind. */
+/* Symmetric coroutines, cleanups, locals, tree locals; each may leave other kinds behind. */
 static void run_out(wf_coro *self)
 {
-    while (self->extra->family != NULL || self->extra->cleanups != NULL || self->extra->locals != NULL) {
+    while (self->extra->family != NULL || self->extra->cleanups != NULL || self->extra->locals != NULL ||
+           self->extra->tree != NULL) {
         wf_family_end(self);
         wf_cleanup_run_all(self);
         wf_local_run_destructors(self);
+        wf_tree_leave(self);
     }
 }
 
 /* After the body, or in its place: all that was to be run at the end. */
-static WF_SLOW void tidy_up(wf_coro *self, void *arg)
+static void tidy_up(wf_coro *self, void *arg)
 {
     run_out(self);
     if (self->extra->cleanup_arg != NULL) {
         self->extra->cleanup_arg(arg);
         run_out(self);
     }
+}
+
+/* It ends with an error: somebody has to hear of that. */
+static void report(wf_coro *self)
+{
+    if (self->flags & WF_CORO_TASK)
+        return; /* the results of tasks travel through their argument */
+    wf_hooks_failed(self);
+    if (self->extra != NULL)
+        run_out(self);
+}
+
+/* It has what few have. */
+static WF_SLOW void end_slowly(wf_coro *self, void *arg)
+{
+    if (self->extra != NULL)
+        tidy_up(self, arg);
+    if (self->error != 0)
+        report(self);
     wf_forks_end(wf_worker_self(), self);
+}
+
+/* The body has returned, or was not to run: what comes before DONE. */
+WF_INLINE void end(wf_coro *self, void *arg)
+{
+    wf_worker *worker = wf_worker_self();
+    if (worker == NULL)
+        wf_die("the child of a fork returned from the coroutine in which it was made; it must exec or _exit");
+    wf_forks_end(worker, self);
+    self->timeouts = NULL; /* one that the body forgot to stop was in a frame of it */
+    self->shield = 1;      /* what follows may block */
+    if (wf_unlikely(((uintptr_t)self->extra | (uint32_t)self->error) != 0))
+        end_slowly(self, arg);
+    wf_timer_disarm(self);
+}
+
+/* A task always runs, also in a coroutine that was killed. */
+static WF_SLOW void run_task(wf_coro *self, void *arg)
+{
+    weft_task *task = wf_forks_run(arg);
+    end(self, arg);
+    wf_store_relaxed(&self->arg, NULL); /* relaxed: DONE publishes it */
+    wf_join_publish(self);
+    wf_task_publish(task); /* once it is counted as ended: whoever has synced all finds none alive */
 }
 
 void wf_coro_run(wf_coro *self)
@@ -238,28 +326,15 @@ void wf_coro_run(wf_coro *self)
     void *result = NULL;
     pin_if_asked(self);
     if (wf_unlikely(self->flags & WF_CORO_TASK)) {
-        result = wf_forks_run(arg);               /* also when it was killed: a task always runs */
-    } else if (!wf_load_relaxed(&self->killed)) { /* relaxed: one not seen here ends its first blocking call */
+        run_task(self, arg);
+        return;
+    }
+    if (!wf_load_relaxed(&self->killed)) { /* relaxed: one not seen here ends its first blocking call */
         self->flags |= WF_CORO_STARTED;
         result = self->fn(arg);
     }
-    wf_worker *worker = wf_worker_self();
-    if (worker == NULL)
-        wf_die("the child of a fork returned from the coroutine in which it was made; it must exec or _exit");
-    wf_forks_end(worker, self);
-    self->timeouts = NULL; /* one that the body forgot to stop was in a frame of it */
-    self->shield = 1;      /* what follows may block */
-    if (wf_unlikely(self->extra != NULL))
-        tidy_up(self, arg);
+    end(self, arg);
     wf_store_relaxed(&self->arg, result); /* relaxed: DONE publishes it */
-    wf_timer_disarm(self);
-    /* Before the joiners hear of it, so that whoever has joined all finds none alive. The worker's thread does not end before
-     * the rest is done, so weft_stop may go on from here. */
-    wf_runtime_count_finished(wf_worker_self());
-    if (wf_unlikely(self->flags & WF_CORO_TASK)) {
-        wf_store_relaxed(&self->arg, NULL); /* relaxed: DONE publishes it */
-        wf_task_publish(result);
-    }
     wf_join_publish(self);
 }
 

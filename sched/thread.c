@@ -90,6 +90,7 @@ static void forget(void *block)
     wf_coro *self = block;
     wf_family_end(self);
     wf_local_run_destructors(self);
+    wf_tree_leave(self);
     wf_family_end(self);
     wf_fault_thread_leave(&block_of(self)->fault_stack);
     thread_self = NULL;

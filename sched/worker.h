@@ -46,14 +46,21 @@ typedef struct wf_worker {
     void *sp;                   /* the worker's own context while a coroutine runs */
     enum wf_leave leave;        /* the commit step that is due, for `left` */
     wf_coro *left;
-    wf_coro *began;       /* the running coroutine, if it began with this dispatch, and in its turn; else NULL */
-    unsigned leave_bits;  /* KILLABLE, TIMED for WF_LEAVE_WAIT */
-    wf_held leave_held;   /* let go after the commit; 0: nothing */
-    uint32_t tick;        /* dispatches since the last turn of the shared queue and the event source */
-    uint32_t lifo_runs;   /* times in a row that the LIFO slot was taken */
-    int64_t others_at;    /* when the LIFO slot was last passed over for the one that had waited longest */
-    bool searching;       /* counted in idle->searching */
-    bool forking;         /* the running coroutine has forked since it was dispatched: `forks` is its */
+    wf_coro *began;      /* the running coroutine, if it began with this dispatch, and in its turn; else NULL */
+    unsigned leave_bits; /* KILLABLE, TIMED for WF_LEAVE_WAIT */
+    wf_held leave_held;  /* let go after the commit; 0: nothing */
+    uint32_t tick;       /* dispatches since the last turn of the shared queue and the event source */
+    uint32_t lifo_runs;  /* times in a row that the LIFO slot was taken */
+    int64_t others_at;   /* when the LIFO slot was last passed over for the one that had waited longest */
+    bool searching;      /* counted in idle->searching */
+    union {
+        struct {
+            bool forking;  /* the running coroutine has forked since it was dispatched: `forks` is its */
+            uint8_t fixed; /* sections in which it must not leave (no_switch.c) */
+        };
+        uint16_t held_up; /* either: it may not just leave */
+    };
+    const void *fixed_at; /* where it entered the first of those sections */
     wf_coro *pinned_head; /* FIFO of runnable coroutines that only this worker may run, by link */
     wf_coro *pinned_tail;
     wf_coro *blocks; /* free control blocks, by link */
@@ -119,6 +126,11 @@ enum wf_runtime_phase {
     WF_RUNTIME_STOPPING
 };
 
+enum {
+    WF_GATE_SHUT = 1,    /* the phase is past DRAINING */
+    WF_GATE_WATCHED = 2, /* a hook, tree locals or parents have been asked for, once */
+};
+
 /* The one runtime of the process. */
 typedef struct wf_runtime {
     _Atomic(uint32_t) phase; /* enum wf_runtime_phase */
@@ -126,8 +138,9 @@ typedef struct wf_runtime {
     const struct wf_driver *driver;
     unsigned count; /* workers; fixed while running */
     wf_worker **workers;
-    int default_class; /* stack class of config.stack_size */
-    uint32_t fpenv[8]; /* floating-point control words that coroutines start with */
+    int default_class;      /* stack class of config.stack_size */
+    _Atomic(uint32_t) gate; /* why a spawn has to go the long way; a set of WF_GATE_*, mostly empty */
+    uint32_t fpenv[8];      /* floating-point control words that coroutines start with */
     wf_idle idle;
 
     /* lock shared_lock: runnable coroutines from foreign threads and from overflowing run queues */
@@ -310,6 +323,32 @@ int wf_runtime_ensure(void);
 /* The counts of coroutines that weft_stop waits on. Spawned: before the phase is read. Finished: after everything else. */
 void wf_runtime_count_spawned(wf_worker *worker, int n);
 void wf_runtime_count_finished(wf_worker *worker);
+
+/* A spawn in parts, for those that do something in between. prepare: everything but the queue; options may be NULL; NULL: *error
+ * says why, and nothing is left but the argument. launch: call the hook, and queue it or let it wait for its time; from
+ * then on it may be gone. undo: instead of launch. `worker` is the caller's, NULL on a plain thread. */
+wf_coro *wf_spawn_prepare(wf_worker *worker, const weft_spawn_options *options, weft_fn *fn, void *arg, unsigned refs,
+                          void *site, int *error);
+void wf_spawn_launch(wf_worker *worker, wf_coro *coro, int64_t start_after);
+void wf_spawn_undo(wf_worker *worker, wf_coro *coro);
+weft_t *wf_spawn_refuse(int error); /* NULL, with weft_last_error */
+
+/* Who spawned it, and what it inherits (tree.c). -ENOMEM. leave: give that up, at the end of a coroutine or thread; destructors may
+ * suspend. */
+int wf_tree_adopt(wf_coro *child);
+void wf_tree_leave(wf_coro *self);
+
+/* hooks.c */
+void wf_hooks_watch(void); /* from now on spawns go the long way */
+void wf_hooks_spawned(wf_coro *coro);
+void wf_hooks_failed(wf_coro *self);
+
+/* local.c */
+bool wf_local_is_key(weft_key key);
+void wf_local_destroy_value(weft_key key, void *value); /* call the key's destructor, if it has one */
+
+/* The running coroutine would leave its worker, or its body has returned, in a section in which that must not be (no_switch.c). */
+_Noreturn void wf_no_switch_die(wf_worker *self, wf_coro *coro, bool ended);
 
 /* Body and end of a coroutine, on its stack. */
 void wf_coro_run(wf_coro *self);

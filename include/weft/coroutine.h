@@ -121,6 +121,17 @@ WEFT_API int weft_shield_end(void);
 /* 1 when t has ended, 0 when not, -ESRCH. The handle stays the caller's. */
 WEFT_API int weft_ready(weft_t *t);
 
+/* Where t is at this moment; old by the time it is read, but for WEFT_STATE_ENDED. -ESRCH. The handle stays the
+ * caller's. */
+enum weft_state {
+    WEFT_STATE_NEW,     /* spawned, has not run yet */
+    WEFT_STATE_READY,   /* could run, and waits for a worker */
+    WEFT_STATE_RUNNING, /* a worker runs it */
+    WEFT_STATE_WAITING, /* in a blocking call; or, with the option start_after, for its time to start */
+    WEFT_STATE_ENDED
+};
+WEFT_API int weft_state(weft_t *t);
+
 /* The result of t if it has ended; NULL before, when it was killed before it started, and for a stale handle. The
  * handle stays the caller's, the result is whose the program says it is. */
 WEFT_API void *weft_value(weft_t *t);

@@ -81,7 +81,7 @@ WEFT_API int weft_run(weft_fn *fn, void *arg, void **result);
  */
 typedef struct weft_stats_info {
     unsigned workers;
-    uint64_t coroutines_live; /* spawned and not ended */
+    uint64_t coroutines_live; /* spawned and not ended; with those of links that have yet to run */
     uint64_t stacks_live;     /* bound to a coroutine */
     uint64_t operations_live; /* in flight in rings or offload threads */
     uint64_t spawned, finished, dispatched, yielded, suspended;
@@ -105,11 +105,12 @@ typedef struct weft_stats_info {
 /* Fill in the counters of the running runtime. 0, -EINVAL, -ESRCH when not running. Never suspends. */
 WEFT_API int weft_stats(weft_stats_info *stats);
 
-/* Write a list of all coroutines to `fd`: id, name, state, what it waits for and since when, spawn site, entry
- * function, and the backtrace of those that are suspended; then of the plain threads that wait in weft: number, name,
- * what for and since when, backtrace. Does not stop them: a coroutine that runs meanwhile is shown as running. Writes
- * with plain write(2), so that it can be called from anywhere; not from a signal handler (set dump_signal for that). 0,
- * -ESRCH when not running, or the error of the write. */
+/* Write a list of all coroutines to `fd`: id, name, state, what it waits for and since when, spawn site (and after
+ * weft_track_parents the coroutine that spawned it), entry function, and the backtrace of those that are suspended;
+ * then of the plain threads that wait in weft: number, name, what for and since when, backtrace. Does not stop them: a
+ * coroutine that runs meanwhile is shown as running. Writes with plain write(2), so that it can be called from
+ * anywhere; not from a signal handler (set dump_signal for that). 0, -ESRCH when not running, or the error of the
+ * write. */
 WEFT_API int weft_dump(int fd);
 
 /* Pass each log line (level, one line without newline) to fn; NULL: back to stderr. Called from any thread, must not

@@ -1,7 +1,8 @@
-/* sched/join.c and sched/joiners.h, with the life of control blocks in sched/coro.c and sched/life.h. Whoever joins a coroutine
+/* sched/join.c, sched/notify.c and sched/joiners.h, with the life of control blocks in sched/coro.c and sched/life.h. Whoever joins a coroutine
  * that ends comes back and has its result; one that gives up in that moment is not woken once it has gone, nor is its node
  * touched. A reference is taken once, the last one frees the block, and a handle that went stale meanwhile shows nothing of
- * the next coroutine in the block. Of those that join in a circle at least one is told, and nobody is told so who does not.
+ * the next coroutine in the block. Of those that join in a circle at least one is told, and nobody is told so who does not. A node
+ * of another kind is told of the end once, or refused, or taken off in time; and it is done with when taking it off fails.
  *
  * Thread and coroutine have the same number: 0 waits, for 1 and sometimes for 2.
  */
@@ -9,18 +10,23 @@
 
 #include "sched/coro.c"
 #include "sched/join.c"
+#include "sched/notify.c"
 
 #define FIRST_GENERATION (UINT64_C(1) << WF_LIFE_HANDLE_BITS)
 
-static int results[4];                                 /* of coroutine i; of the second one in block 1: results[3] */
-static any_node nodes[2] __attribute__((aligned(16))); /* of the one that waits for any */
+static int results[4];                                  /* of coroutine i; of the second one in block 1: results[3] */
+static wf_joiner nodes[2] __attribute__((aligned(16))); /* of the one that waits for any */
 static wf_worker machines[MC_THREADS];
 static weft_t *handles[3];
-static int joins;             /* of the model: times that a join brought a result */
-static int refused;           /* of the model: times that it did not */
-static int told;              /* of the model: coroutines that were told of a circle */
-static bool reborn;           /* block 1 has become another coroutine */
-static mc_semaphore released; /* nobody refers to the block of coroutine 2 any more */
+static wf_joiner watcher __attribute__((aligned(16))); /* of no waiter */
+static int notices;                                    /* of the model: times that it was told */
+static int missed;                                     /* of the model: times that it came too late, or was taken off */
+static int ends;                                       /* of the model: coroutines that were counted as ended */
+static int joins;                                      /* of the model: times that a join brought a result */
+static int refused;                                    /* of the model: times that it did not */
+static int told;                                       /* of the model: coroutines that were told of a circle */
+static bool reborn;                                    /* block 1 has become another coroutine */
+static mc_semaphore released;                          /* nobody refers to the block of coroutine 2 any more */
 
 static void setup(void)
 {
@@ -38,7 +44,8 @@ static void setup(void)
         machines[i].blocks = NULL;
         machines[i].blocks_count = 0;
     }
-    joins = refused = told = 0;
+    joins = refused = told = notices = missed = ends = 0;
+    watcher = (wf_joiner){.kind = WF_JOINER_ITER};
     reborn = false;
     released = (mc_semaphore){0};
 }
@@ -194,14 +201,15 @@ static void detach(void)
 
 static void stand_in_ring(int coro, int target)
 {
-    wf_list *first = (wf_list *)coros[target].joiners;
+    wf_list *first = (wf_list *)(coros[target].joiners & ~WF_JOINERS_BITS);
     coros[coro].state = wf_state_make(7, WF_PHASE_WAITING | WF_STATE_KILLABLE | WF_STATE_TIMED);
-    coros[coro].wait_data[AT_TAKES] = 1;
+    coros[coro].wait_data[WF_JOIN_TAKES] = WF_JOIN_COLLECTS;
     if (first == NULL)
         wf_list_init(&coros[coro].wait_node);
     else
         wf_list_insert_before(first, &coros[coro].wait_node);
-    coros[target].joiners = (uintptr_t)(first != NULL ? first : &coros[coro].wait_node);
+    coros[target].joiners =
+        (uintptr_t)(first != NULL ? first : &coros[coro].wait_node) | (coros[target].joiners & WF_JOINERS_LINKED);
 }
 
 /* 0 with a deadline that is over. */
@@ -252,10 +260,10 @@ static int go_on(int target)
     void *result = NULL;
     come_back();
     int error = self->wake_value;
-    if ((error == -ETIMEDOUT || error == -ECANCELED) && !unlink_node(&coros[target], &self->wait_node))
+    if ((error == -ETIMEDOUT || error == -ECANCELED) && !wf_join_unlink(&coros[target], &self->wait_node))
         error = collect(handles[target], &coros[target], &result);
     else if (error == 0)
-        result = (void *)wf_plain_read(&self->wait_data[AT_RESULT]);
+        result = (void *)wf_plain_read(&self->wait_data[WF_JOIN_RESULT]);
     wf_store_relaxed(&self->wait_object, NULL); /* relaxed: as wait_for */
     return note_join(target, error, result);
 }
@@ -327,7 +335,7 @@ static void setup_any(void)
     setup_held();
     coros[0].state = wf_state_make(7, WF_PHASE_WAITING);
     for (int i = 0; i < 2; i++) {
-        nodes[i] = (any_node){.waiter = &coros[0], .ticket = 7};
+        nodes[i] = (wf_joiner){.waiter = &coros[0], .ticket = 7};
         wf_list_init(&nodes[i].node);
         coros[i + 1].joiners = (uintptr_t)&nodes[i].node;
     }
@@ -339,7 +347,7 @@ static int go_on_any(void)
     wf_coro *targets[] = {&coros[1], &coros[2]};
     come_back();
     for (int i = 0; i < 2; i++)
-        unlink_node(targets[i], &nodes[i].node);
+        wf_join_unlink(targets[i], &nodes[i].node);
     return note_any(first_ended(targets, 2));
 }
 
@@ -373,6 +381,139 @@ static void kill_it(void)
 static void expire_it(void)
 {
     expire(&coros[0]);
+}
+
+/* ---- others than joiners ---- */
+
+/* It sees the result. */
+static void note_end(wf_joiner *joiner)
+{
+    mc_check(joiner == &watcher);
+    wf_plain_write(&watcher.ticket, watcher.ticket);
+    mc_check(wf_plain_read(&results[1]) == 1);
+    notices++;
+}
+
+void wf_iwait_told(wf_joiner *joiner)
+{
+    note_end(joiner);
+}
+
+void wf_link_run(wf_joiner *joiner, wf_coro *self)
+{
+    mc_check(self == &coros[1] && ends == 0);
+    note_end(joiner);
+}
+
+void wf_scope_told(wf_joiner *joiner, wf_coro *self)
+{
+    (void)joiner;
+    (void)self;
+    mc_check(!"no scenario has a scope");
+}
+
+void wf_runtime_count_finished(wf_worker *worker)
+{
+    mc_check(worker == workers[mc_self()]);
+    ends++;
+}
+
+/* Whoever watches it holds it. */
+static void setup_watched_by(void (*setup_first)(void))
+{
+    setup_first();
+    coros[1].life = FIRST_GENERATION | 2 * WF_LIFE_HOLD | 1;
+}
+
+static void setup_unwatched(void)
+{
+    setup_watched_by(setup_firm);
+}
+
+/* It stands on the ring already. */
+static void put_watcher(void)
+{
+    wf_list_init(&watcher.node);
+    coros[1].joiners = (uintptr_t)&watcher.node | WF_JOINERS_LINKED;
+}
+
+static void setup_watched(void)
+{
+    setup_unwatched();
+    put_watcher();
+}
+
+static void setup_watched_and_in_ring(void)
+{
+    setup_watched_by(setup_timed);
+    put_watcher();
+    stand_in_ring(0, 1);
+    coros[0].deadline = PASSED;
+}
+
+/* 0 is the coroutine of a link, which holds its target, and waits to start. */
+static void setup_link(void)
+{
+    setup_unwatched();
+    stand_in_ring(0, 1);
+    coros[0].state = wf_state_make(7, WF_PHASE_WAITING);
+    coros[0].wait_data[WF_JOIN_TAKES] = WF_JOIN_STARTS;
+    coros[1].joiners |= WF_JOINERS_LINKED;
+}
+
+static void setup_link_and_another(void)
+{
+    setup_link();
+    stand_in_ring(2, 1);
+}
+
+static void release_target(void)
+{
+    wf_coro_release(wf_worker_self(), &coros[1]);
+}
+
+static void watch(void)
+{
+    if (!wf_notify_add(&coros[1], &watcher)) {
+        missed++;
+        mc_check(wf_plain_read(&results[1]) == 1);
+    }
+    release_target();
+}
+
+static void watch_with_link(void)
+{
+    watcher.kind = WF_JOINER_LINK;
+    watch();
+}
+
+/* Whichever it was, the node may go. */
+static void stop_watching(void)
+{
+    missed += wf_join_unlink(&coros[1], &watcher.node);
+    wf_plain_write(&watcher.ticket, 0);
+    wf_plain_write(&watcher.node.next, NULL);
+    release_target();
+}
+
+static void watch_and_stop(void)
+{
+    if (!wf_notify_add(&coros[1], &watcher)) {
+        missed++;
+        release_target();
+    } else {
+        stop_watching();
+    }
+}
+
+static void start_at_end(void)
+{
+    come_back();
+    mc_check(coros[0].wake_value == 0);
+    mc_check(wf_life_turn_hold_into_ref(&coros[1]));
+    mc_check(wf_coro_is_joinable(handles[1]));
+    mc_check(wf_plain_read(&results[1]) == 1);
+    mc_check(wf_coro_unref(wf_worker_self(), handles[1]));
 }
 
 /* ---- circles ---- */
@@ -511,6 +652,28 @@ static void somebody_was_told(void)
     mc_check(told > 0);
 }
 
+static void heard_once(void)
+{
+    check_nobody_waits();
+    mc_check(notices + missed == 1 && ends == 1);
+    mc_check(!wf_list_is_linked(&watcher.node));
+    check_life(1, 1);
+}
+
+static void heard_and_joined(void)
+{
+    check_nobody_waits();
+    mc_check(notices + missed == 1 && ends == 1);
+    check_life(1, joins == 0);
+}
+
+static void started(void)
+{
+    check_nobody_waits();
+    mc_check(ends == 1);
+    check_life(1, joins == 0);
+}
+
 /* ---- what else they call, in functions that no scenario runs ---- */
 
 void *wf_alloc(size_t size)
@@ -563,6 +726,17 @@ static const struct mc_scenario scenarios[] = {
               {"second", come_back_and_read_and_end}, {"third", end})},
     {SCENARIO("another-joins", setup_other_joins, all_came_back, {"first", look_for_circle_and_end},
               {"second", go_on_and_release}, {"third", be_another})},
+    {SCENARIO("watched", setup_unwatched, heard_once, {"watcher", watch}, {"target", end})},
+    {SCENARIO("linked", setup_unwatched, heard_once, {"linker", watch_with_link}, {"target", end})},
+    {SCENARIO("watched-no-more", setup_watched, heard_once, {"watcher", stop_watching}, {"target", end})},
+    {SCENARIO("watched-for-a-moment", setup_unwatched, heard_once, {"watcher", watch_and_stop}, {"target", end})},
+    {SCENARIO("watched-and-joined", setup_watched, heard_and_joined, {"joiner", join_in_time}, {"target", end},
+              {"watcher", stop_watching})},
+    {SCENARIO("watched-and-given-up", setup_watched_and_in_ring, heard_and_joined, {"joiner", come_back_or_be_refused},
+              {"target", end}, {"watcher", stop_watching}, {"timer", expire_it})},
+    {SCENARIO("starts-at-end", setup_link, started, {"link", start_at_end}, {"target", end})},
+    {SCENARIO("starts-and-joined", setup_link_and_another, started, {"link", start_at_end}, {"target", end},
+              {"joiner", come_back_joined})},
     {SCENARIO("killed", setup_killed, joined_or_not, {"joiner", join_or_give_up}, {"target", end}, {"killer", kill_it}),
      .deep = true},
     {SCENARIO("all", setup_firm, joined_both, {"joiner", join_all}, {"target1", end}, {"target2", end}), .deep = true},
