@@ -76,7 +76,7 @@ static void give(weft_queue *q, wf_coro *getter, const void *item)
 static bool give_to_getters(weft_queue *q, const void *item, wf_list *claimed)
 {
     wf_coro *getter;
-    while ((getter = wf_waiters_claim_first(&q->getters)) != NULL) {
+    while ((getter = wf_waiters_claim(&q->getters)) != NULL) {
         bool takes = getter->wait_data[AT_PEEK] == 0;
         give(q, getter, item);
         wf_list_push_back(claimed, &getter->wait_node);
@@ -104,7 +104,7 @@ static int put_now(weft_queue *q, const request *r, wf_list *claimed)
 /* There is room for one more. */
 static void let_putter_in(weft_queue *q, wf_list *claimed)
 {
-    wf_coro *putter = wf_waiters_claim_first(&q->putters);
+    wf_coro *putter = wf_waiters_claim(&q->putters);
     if (putter == NULL)
         return;
     const void *item =
