@@ -11,4 +11,12 @@
 /* What a fast path leaves out: it must not grow its frame. */
 #define WF_SLOW __attribute__((noinline, cold))
 
+/* Have the cache lines of an object brought in: to be read, or written. */
+#define WF_PREFETCH(p) __builtin_prefetch((p), 0)
+#define WF_PREFETCH_TO_WRITE(p) __builtin_prefetch((p), 1)
+
+/* Where the object 8 places behind `next` on a list most likely is: those that hang on a list one after the other were mostly made one
+ * after the other, at one distance. Only to be prefetched: following the links there means to wait for each of them in turn. */
+#define WF_FURTHER_ON(object, next) ((const char *)(next) + 8 * ((const char *)(next) - (const char *)(object)))
+
 #endif

@@ -68,6 +68,13 @@ static bool grow(void)
     return true;
 }
 
+/* All three lines are about to be written. */
+WF_INLINE void prefetch_block(const char *block)
+{
+    for (int line = 0; line < 3; line++)
+        WF_PREFETCH_TO_WRITE(block + line * WF_CACHE_LINE);
+}
+
 /* Move up to `count` blocks from the pool to `list`. Returns how many. */
 static uint32_t pool_take(wf_coro **list, uint32_t count)
 {
@@ -76,6 +83,7 @@ static uint32_t pool_take(wf_coro **list, uint32_t count)
     while (taken < count && (wf_coro_space.free != NULL || (taken == 0 && grow()))) {
         wf_coro *coro = wf_coro_space.free;
         wf_coro_space.free = coro->link;
+        prefetch_block(WF_FURTHER_ON(coro, coro->link));
         coro->link = *list;
         *list = coro;
         taken++;
