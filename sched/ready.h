@@ -42,6 +42,7 @@ WF_INLINE void wf_ready_push(wf_worker *self, wf_coro *coro)
 /* Before all that is queued here: it was just woken. */
 WF_INLINE void wf_ready_push_next(wf_worker *self, wf_coro *coro)
 {
+    WF_PREFETCH(coro->sp); /* far apart as stacks are, its translation has to be looked up most of the time */
     wf_localq_enter(&self->local);
     wf_coro *displaced = wf_localq_replace(&self->local, coro);
     wf_localq_leave(&self->local);
