@@ -75,7 +75,7 @@ WEFT_API int weft_pool_apply(weft_pool *pool, weft_fn *fn, void *arg, void **res
 WEFT_API int weft_pool_apply_until(weft_pool *pool, weft_fn *fn, void *arg, void **result, int64_t deadline);
 
 /* Run fn on each of n arguments, as many at a time as there is room for, wait for all, and store what each returned in
- * `results`, in the order of the arguments (may be NULL). May suspend. 0, or the first error in the order of the
+ * `results`, in the order of the arguments (may be NULL). A member runs them itself, one after the other. May suspend. 0, or the first error in the order of the
  * arguments, as that of apply; the others have run, and their results are stored. On -ECANCELED and -ETIMEDOUT of the call itself,
  * and the errors of weft_spawn: those that were spawned go on as members, nothing is stored. */
 WEFT_API int weft_pool_map(weft_pool *pool, weft_fn *fn, void *const *args, size_t n, void **results);
@@ -88,7 +88,8 @@ WEFT_API int weft_pool_map_until(weft_pool *pool, weft_fn *fn, void *const *args
  * what came before. It is called by weft_pool_iter_next, and may suspend.
  *
  * At most maxsize arguments have been taken from the source and not been handed out as results; 0: as many as the pool has
- * room for. So a slow caller holds the members up, and they need not be held in memory. */
+ * room for, which on an unbounded pool is all, at the first next: an endless source needs a maxsize. So a slow caller
+ * holds the members up, and they need not be held in memory. */
 typedef int weft_pool_source(void *state, void **arg);
 typedef struct weft_pool_iter weft_pool_iter;
 
@@ -102,7 +103,7 @@ WEFT_API weft_pool_iter *weft_pool_imap_unordered(weft_pool *pool, weft_fn *fn, 
 /* Spawn what there is room for, and wait for the next result. By one coroutine or thread at a time. May suspend. 1: it is in
  * *value (may be NULL); 0: that was all; an error of the member, as that of apply, in place of its result: the next call goes on
  * behind it; that of the source. -ECANCELED, -ETIMEDOUT, and errors of weft_spawn: nothing was lost, call again. In a
- * member of the pool fn runs in place. */
+ * member of the pool fn runs in place, unless results are outstanding: then it waits for them. */
 WEFT_API int weft_pool_iter_next(weft_pool_iter *it, void **value);
 WEFT_API int weft_pool_iter_next_until(weft_pool_iter *it, void **value, int64_t deadline);
 

@@ -49,8 +49,9 @@ WEFT_API int weft_scope_cancel(weft_scope *scope);
 /* Wait until all children have ended, those that they spawn meanwhile included. When one ends with an error
  * (weft_set_error), here or before, the others are killed. If the owner is killed, or a deadline passes, its own or an
  * enclosing weft_timeout, the children are killed, and waited for all the same: no child outlives the scope. Returns
- * the error of the first child that failed; else -ECANCELED or -ETIMEDOUT when the children were killed for that; else
- * 0. In all three cases the scope is closed and its handles are given back. May suspend. -EINVAL; -EPERM: the caller is
+ * the error of the first child that failed; else -ECANCELED or -ETIMEDOUT when the children were killed for that, or
+ * -EDEADLK when nothing else could end the wait (weft_config.deadlock) and they were killed for that; else 0. In all
+ * these cases the scope is closed and its handles are given back. May suspend. -EINVAL; -EPERM: the caller is
  * not the owner, and the scope stays open. */
 WEFT_API int weft_scope_close(weft_scope *scope);
 WEFT_API int weft_scope_close_until(weft_scope *scope, int64_t deadline);

@@ -4,7 +4,8 @@
  *   - From coroutines and plain threads; not from signal handlers. Linux: nothing beyond what weft_start needs.
  *   - What may suspend returns -ECANCELED when its coroutine was killed, -ETIMEDOUT when it has to wait and its deadline
  *     or an enclosing weft_timeout has passed; -ENOMEM on a plain thread without memory for its own control block.
- *   - -ESRCH: a handle is stale or NULL. -EDEADLK: one is the caller. -EAGAIN: 65,535 calls are at work on one of them.
+ *   - -ESRCH: a handle is stale or NULL. -EAGAIN: 65,535 calls are at work on one of them. -EDEADLK: one is the caller; or
+ *     nothing in the process could ever go on, and this wait was ended for that.
  *   - The arrays are the caller's. A handle that stands in one twice counts twice.
  */
 #ifndef WEFT_WAIT_H
