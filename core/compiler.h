@@ -2,6 +2,8 @@
 #ifndef WF_CORE_COMPILER_H
 #define WF_CORE_COMPILER_H
 
+#include <stdint.h>
+
 #define wf_likely(x) __builtin_expect(!!(x), 1)
 #define wf_unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -17,6 +19,9 @@
 
 /* Where the object 8 places behind `next` on a list most likely is: those that hang on a list one after the other were mostly made one
  * after the other, at one distance. Only to be prefetched: following the links there means to wait for each of them in turn. */
-#define WF_FURTHER_ON(object, next) ((const char *)(next) + 8 * ((const char *)(next) - (const char *)(object)))
+static inline const char *wf_further_on(const void *object, const void *next)
+{
+    return (const char *)((uintptr_t)next + 8 * ((uintptr_t)next - (uintptr_t)object));
+}
 
 #endif

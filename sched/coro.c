@@ -83,7 +83,7 @@ static uint32_t pool_take(wf_coro **list, uint32_t count)
     while (taken < count && (wf_coro_space.free != NULL || (taken == 0 && grow()))) {
         wf_coro *coro = wf_coro_space.free;
         wf_coro_space.free = coro->link;
-        prefetch_block(WF_FURTHER_ON(coro, coro->link));
+        prefetch_block(wf_further_on(coro, coro->link));
         coro->link = *list;
         *list = coro;
         taken++;

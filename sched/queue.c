@@ -73,7 +73,7 @@ static uint64_t take_from(wf_worker *self, wf_shared *list, uint64_t most, wf_co
     for (; taken < most && list->head != NULL; taken++) {
         wf_coro *coro = list->head;
         wf_coro *rest = coro->link; /* queued, it may be gone at once */
-        WF_PREFETCH_TO_WRITE(WF_FURTHER_ON(coro, rest));
+        WF_PREFETCH_TO_WRITE(wf_further_on(coro, rest));
         if (*first == NULL)
             *first = coro;
         else if (!wf_localq_push(&self->local, coro))
