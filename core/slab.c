@@ -10,8 +10,9 @@
  * anyway. Keeping a list through the free stacks would have kept one page of each: 4 GiB for a million.
  *
  * What goes back, and when. A stack that leaves a cache for the pool gives up its pages, up to 32 stacks in a system call,
- * neighbours as one range (core/pages.h has the figures). Page tables stay, 512 bytes for each 256 KiB, because guard markers live in them. So a slab that has become free as a whole is mapped afresh
- * in place, which frees the tables too (230 ns a stack), unless it is the only such slab of its pool: that one stays warm.
+ * neighbours as one range (core/pages.h has the figures). Page tables stay, 512 bytes for each 256 KiB, because guard
+ * markers live in them. So a slab that has become free as a whole is mapped afresh in place, which frees the tables too
+ * (230 ns a stack), unless it is the only such slab of its pool: that one stays warm.
  * The address range itself stays ours for ever, so that the list of slabs, which a signal handler reads, only grows.
  *
  * Guards are installed when a span is first handed out, for its neighbours too, and stay until the slab is mapped afresh:
