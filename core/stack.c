@@ -6,7 +6,6 @@
  */
 #include "core/stack.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 

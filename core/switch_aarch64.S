@@ -9,6 +9,24 @@
  * have to be switched too. */
 #include "core/context_aarch64.h"
 
+/* Go on in the context at sp, whose return address is undefined for unwinders here, with the value in x1. */
+        .macro  go_on
+        ldp     x19, x20, [sp, #WF_CONTEXT_X19]
+        ldp     x21, x22, [sp, #WF_CONTEXT_X21]
+        ldp     x23, x24, [sp, #WF_CONTEXT_X23]
+        ldp     x25, x26, [sp, #WF_CONTEXT_X25]
+        ldp     x27, x28, [sp, #WF_CONTEXT_X27]
+        ldp     x29, x30, [sp, #WF_CONTEXT_X29]
+        ldp     d8, d9, [sp, #WF_CONTEXT_D8]
+        ldp     d10, d11, [sp, #WF_CONTEXT_D10]
+        ldp     d12, d13, [sp, #WF_CONTEXT_D12]
+        ldp     d14, d15, [sp, #WF_CONTEXT_D14]
+        add     sp, sp, #WF_CONTEXT_SIZE
+        hint    #29                     /* autiasp */
+        mov     x0, x1
+        ret
+        .endm
+
         .text
 
 /* Two registers to the stack and back, and where the unwinder finds the caller's. */
@@ -121,20 +139,7 @@ wf_context_leave:
         hint    #34                     /* bti c */
         .cfi_undefined x30
         mov     sp, x0
-        ldp     x19, x20, [sp, #WF_CONTEXT_X19]
-        ldp     x21, x22, [sp, #WF_CONTEXT_X21]
-        ldp     x23, x24, [sp, #WF_CONTEXT_X23]
-        ldp     x25, x26, [sp, #WF_CONTEXT_X25]
-        ldp     x27, x28, [sp, #WF_CONTEXT_X27]
-        ldp     x29, x30, [sp, #WF_CONTEXT_X29]
-        ldp     d8, d9, [sp, #WF_CONTEXT_D8]
-        ldp     d10, d11, [sp, #WF_CONTEXT_D10]
-        ldp     d12, d13, [sp, #WF_CONTEXT_D12]
-        ldp     d14, d15, [sp, #WF_CONTEXT_D14]
-        add     sp, sp, #WF_CONTEXT_SIZE
-        hint    #29                     /* autiasp */
-        mov     x0, x1
-        ret
+        go_on
         .cfi_endproc
         .size   wf_context_leave, . - wf_context_leave
 
@@ -152,20 +157,7 @@ wf_context_leave_through:
         mov     x0, x2
         blr     x1
         mov     x1, x0
-        ldp     x19, x20, [sp, #WF_CONTEXT_X19]
-        ldp     x21, x22, [sp, #WF_CONTEXT_X21]
-        ldp     x23, x24, [sp, #WF_CONTEXT_X23]
-        ldp     x25, x26, [sp, #WF_CONTEXT_X25]
-        ldp     x27, x28, [sp, #WF_CONTEXT_X27]
-        ldp     x29, x30, [sp, #WF_CONTEXT_X29]
-        ldp     d8, d9, [sp, #WF_CONTEXT_D8]
-        ldp     d10, d11, [sp, #WF_CONTEXT_D10]
-        ldp     d12, d13, [sp, #WF_CONTEXT_D12]
-        ldp     d14, d15, [sp, #WF_CONTEXT_D14]
-        add     sp, sp, #WF_CONTEXT_SIZE
-        hint    #29                     /* autiasp */
-        mov     x0, x1
-        ret
+        go_on
         .cfi_endproc
         .size   wf_context_leave_through, . - wf_context_leave_through
 

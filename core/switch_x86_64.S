@@ -7,16 +7,8 @@
 #define _CET_ENDBR
 #endif
 
-        .text
-
-/* void *wf_context_switch(void **save, void *to, void *value) */
-        .globl  wf_context_switch
-        .hidden wf_context_switch
-        .type   wf_context_switch, @function
-        .p2align 5
-wf_context_switch:
-        .cfi_startproc
-        _CET_ENDBR
+/* Push what the ABI has a function keep, and pop it. */
+        .macro  save
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset %rbp, 0
@@ -35,8 +27,9 @@ wf_context_switch:
         pushq   %r15
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset %r15, 0
-        movq    %rsp, (%rdi)
-        movq    %rsi, %rsp              /* both stacks have the same layout here, so the CFI stays right */
+        .endm
+
+        .macro  restore
         popq    %r15
         .cfi_adjust_cfa_offset -8
         .cfi_restore %r15
@@ -55,6 +48,22 @@ wf_context_switch:
         popq    %rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore %rbp
+        .endm
+
+        .text
+
+/* void *wf_context_switch(void **save, void *to, void *value) */
+        .globl  wf_context_switch
+        .hidden wf_context_switch
+        .type   wf_context_switch, @function
+        .p2align 5
+wf_context_switch:
+        .cfi_startproc
+        _CET_ENDBR
+        save
+        movq    %rsp, (%rdi)
+        movq    %rsi, %rsp              /* both stacks have the same layout here, so the CFI stays right */
+        restore
         movq    %rdx, %rax
         ret
         .cfi_endproc
@@ -72,44 +81,10 @@ wf_context_hop_in:
 wf_context_hop_out:
         .cfi_startproc
         _CET_ENDBR
-        pushq   %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
+        save
         movq    %rsp, (%rdi)
         movq    %rsi, %rsp              /* both stacks have the same layout here, so the CFI stays right */
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        restore
         popq    %rcx
         .cfi_adjust_cfa_offset -8
         .cfi_register %rip, %rcx
@@ -127,24 +102,7 @@ wf_context_hop_out:
 wf_context_enter:
         .cfi_startproc
         _CET_ENDBR
-        pushq   %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
+        save
         movq    %rsp, (%rdi)
         movq    %rsi, %rsp
         .cfi_undefined %rip
@@ -172,24 +130,7 @@ wf_context_leave:
         .cfi_offset %r12, -32
         .cfi_offset %rbx, -24
         .cfi_offset %rbp, -16
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        restore
         movq    %rsi, %rax
         ret
         .cfi_endproc
@@ -215,24 +156,7 @@ wf_context_leave_through:
         callq   *%rsi
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        restore
         ret
         .cfi_endproc
         .size   wf_context_leave_through, . - wf_context_leave_through
