@@ -10,13 +10,6 @@ static int number(void *value)
     return (int)(intptr_t)value;
 }
 
-/* Over 1, 2 and 4 workers. */
-static void over_workers(weft_fn *body)
-{
-    for (unsigned workers = 1; workers <= 4; workers *= 2)
-        wt_run(workers, body, NULL);
-}
-
 static weft_co *make(weft_fn *fn, weft_co *parent)
 {
     weft_co *co = weft_co_new(fn, parent);
@@ -90,7 +83,7 @@ static void *two_children(void *arg)
 static void test_co_cases_two_children(void **state)
 {
     (void)state;
-    over_workers(two_children);
+    wt_over_few_workers(two_children, NULL);
 }
 
 static void *note_b(void *arg)
@@ -124,7 +117,7 @@ static void *recursive_children(void *arg)
 static void test_co_cases_child_of_a_child(void **state)
 {
     (void)state;
-    over_workers(recursive_children);
+    wt_over_few_workers(recursive_children, NULL);
 }
 
 static void *wait_for_arguments(void *arg)
@@ -150,7 +143,7 @@ static void *pass_arguments(void *arg)
 static void test_co_cases_arguments_go_both_ways(void **state)
 {
     (void)state;
-    over_workers(pass_arguments);
+    wt_over_few_workers(pass_arguments, NULL);
 }
 
 /* ---- errors ---- */
@@ -193,7 +186,7 @@ static void *errors_go_to_parents(void *arg)
 static void test_co_cases_errors_go_to_parents(void **state)
 {
     (void)state;
-    over_workers(errors_go_to_parents);
+    wt_over_few_workers(errors_go_to_parents, NULL);
 }
 
 static void *send_error(void *arg)
@@ -212,7 +205,7 @@ static void *send_error(void *arg)
 static void test_co_cases_error_is_sent_and_comes_back(void **state)
 {
     (void)state;
-    over_workers(send_error);
+    wt_over_few_workers(send_error, NULL);
 }
 
 static void *catch_domain(void *arg)
@@ -258,7 +251,7 @@ static void *throw_and_kill(void *arg)
 static void test_co_cases_throw_and_kill(void **state)
 {
     (void)state;
-    over_workers(throw_and_kill);
+    wt_over_few_workers(throw_and_kill, NULL);
 }
 
 static weft_co *main_co(void)
@@ -306,7 +299,7 @@ static void *throw_to_original_parent(void *arg)
 static void test_co_cases_throw_goes_to_the_original_parent(void **state)
 {
     (void)state;
-    over_workers(throw_to_original_parent);
+    wt_over_few_workers(throw_to_original_parent, NULL);
 }
 
 /* ---- parents ---- */
@@ -342,7 +335,7 @@ static void *unstarted_parents(void *arg)
 static void test_co_cases_unstarted_parent_begins_when_the_child_ends(void **state)
 {
     (void)state;
-    over_workers(unstarted_parents);
+    wt_over_few_workers(unstarted_parents, NULL);
 }
 
 static void *circles(void *arg)
@@ -367,7 +360,7 @@ static void *circles(void *arg)
 static void test_co_cases_circles_of_parents(void **state)
 {
     (void)state;
-    over_workers(circles);
+    wt_over_few_workers(circles, NULL);
 }
 
 static void *states(void *arg)
@@ -387,7 +380,7 @@ static void *states(void *arg)
 static void test_co_cases_states(void **state)
 {
     (void)state;
-    over_workers(states);
+    wt_over_few_workers(states, NULL);
 }
 
 /* ---- dropping ---- */
@@ -422,7 +415,7 @@ static void *drop_started(void *arg)
 static void test_co_cases_dropped_ones_are_told_to_exit(void **state)
 {
     (void)state;
-    over_workers(drop_started);
+    wt_over_few_workers(drop_started, NULL);
 }
 
 /* Whatever its parent is, one that is dropped comes back to who drops it; and it may switch to that parent instead. */
@@ -460,7 +453,7 @@ static void *drop_with_another_parent(void *arg)
 static void test_co_cases_dropped_one_may_go_to_its_parent(void **state)
 {
     (void)state;
-    over_workers(drop_with_another_parent);
+    wt_over_few_workers(drop_with_another_parent, NULL);
 }
 
 /* ---- other coroutines and threads ---- */
@@ -496,7 +489,7 @@ static void *families(void *arg)
 static void test_co_cases_many_families_at_once(void **state)
 {
     (void)state;
-    over_workers(families);
+    wt_over_few_workers(families, NULL);
 }
 
 /* Made in another family, which is alive, or has ended. */
@@ -560,7 +553,7 @@ static void *foreign_members(void *arg)
 static void test_co_cases_members_of_other_families_alive_and_ended(void **state)
 {
     (void)state;
-    over_workers(foreign_members);
+    wt_over_few_workers(foreign_members, NULL);
 }
 
 /* ---- generators made of switches ---- */
@@ -656,7 +649,7 @@ static void *genlets(void *arg)
 static void test_co_cases_generators_made_of_switches(void **state)
 {
     (void)state;
-    over_workers(genlets);
+    wt_over_few_workers(genlets, NULL);
 }
 
 /* All permutations of the bits of a set, as decimal numbers: a genlet for each that is left out. */
@@ -700,7 +693,7 @@ static void *permutations(void *arg)
 static void test_co_cases_permutations(void **state)
 {
     (void)state;
-    over_workers(permutations);
+    wt_over_few_workers(permutations, NULL);
 }
 
 /* ---- tracing ---- */
@@ -741,7 +734,7 @@ static void *trace(void *arg)
 static void test_co_cases_tracing_of_ends_and_errors(void **state)
 {
     (void)state;
-    over_workers(trace);
+    wt_over_few_workers(trace, NULL);
 }
 
 /* Begun in one member and ended in its sibling, to which it switches directly. */
@@ -780,7 +773,7 @@ static void *trace_siblings(void *arg)
 static void test_co_cases_tracing_between_siblings(void **state)
 {
     (void)state;
-    over_workers(trace_siblings);
+    wt_over_few_workers(trace_siblings, NULL);
 }
 
 /* ---- leaks ---- */
@@ -813,7 +806,7 @@ static void *leave_many_behind(void *arg)
 static void test_co_cases_unfinished_families_leave_nothing(void **state)
 {
     (void)state;
-    over_workers(leave_many_behind);
+    wt_over_few_workers(leave_many_behind, NULL);
 }
 
 int main(void)

@@ -15,13 +15,6 @@ static int number(void *value)
     return (int)(intptr_t)value;
 }
 
-/* Over 1, 2 and 4 workers. */
-static void over_workers(weft_fn *body)
-{
-    for (unsigned workers = 1; workers <= 4; workers *= 2)
-        wt_run(workers, body, NULL);
-}
-
 static weft_gen *make(weft_fn *fn, void *arg)
 {
     weft_gen *g = weft_gen_new(fn, arg);
@@ -123,7 +116,7 @@ static void *tutorial(void *arg)
 static void test_generator_cases_end_by_falling_off_and_by_return(void **state)
 {
     (void)state;
-    over_workers(tutorial);
+    wt_over_few_workers(tutorial, NULL);
 }
 
 /* ---- already executing ---- */
@@ -152,7 +145,7 @@ static void *reenter(void *arg)
 static void test_generator_cases_cannot_be_resumed_while_running(void **state)
 {
     (void)state;
-    over_workers(reenter);
+    wt_over_few_workers(reenter, NULL);
 }
 
 /* ---- errors of a body ---- */
@@ -206,7 +199,7 @@ static void *fail_about(void *arg)
 static void test_generator_cases_errors_of_the_body_come_out_once(void **state)
 {
     (void)state;
-    over_workers(fail_about);
+    wt_over_few_workers(fail_about, NULL);
 }
 
 /* ---- throw ---- */
@@ -257,7 +250,7 @@ static void *throw_about(void *arg)
 static void test_generator_cases_throw_is_caught_or_terminates(void **state)
 {
     (void)state;
-    over_workers(throw_about);
+    wt_over_few_workers(throw_about, NULL);
 }
 
 /* Keeps the error that was thrown over further yields, and raises it again in the end. */
@@ -303,7 +296,7 @@ static void *raise_again(void *arg)
 static void test_generator_cases_error_is_kept_raised_again_and_replaced(void **state)
 {
     (void)state;
-    over_workers(raise_again);
+    wt_over_few_workers(raise_again, NULL);
 }
 
 /* ---- send ---- */
@@ -384,7 +377,7 @@ static void *send_about(void *arg)
 static void test_generator_cases_yield_is_an_expression(void **state)
 {
     (void)state;
-    over_workers(send_about);
+    wt_over_few_workers(send_about, NULL);
 }
 
 /* ---- close and finalisation ---- */
@@ -463,7 +456,7 @@ static void *close_about(void *arg)
 static void test_generator_cases_close_and_finalise(void **state)
 {
     (void)state;
-    over_workers(close_about);
+    wt_over_few_workers(close_about, NULL);
 }
 
 /* One that was given itself is finalised all the same. */
@@ -492,7 +485,7 @@ static void *hold_cycle(void *arg)
 static void test_generator_cases_one_that_holds_itself_is_finalised(void **state)
 {
     (void)state;
-    over_workers(hold_cycle);
+    wt_over_few_workers(hold_cycle, NULL);
 }
 
 /* An error that arrives at the outer generator is raised in the innermost one. */
@@ -520,7 +513,7 @@ static void *interrupt(void *arg)
 static void test_generator_cases_error_goes_to_the_innermost(void **state)
 {
     (void)state;
-    over_workers(interrupt);
+    wt_over_few_workers(interrupt, NULL);
 }
 
 /* ---- trees ---- */
@@ -608,7 +601,7 @@ static void *climb_trees(void *arg)
 static void test_generator_cases_trees_in_order(void **state)
 {
     (void)state;
-    over_workers(climb_trees);
+    wt_over_few_workers(climb_trees, NULL);
 }
 
 /* ---- combinations ---- */
@@ -663,7 +656,7 @@ static void *count_combinations(void *arg)
 static void test_generator_cases_combinations(void **state)
 {
     (void)state;
-    over_workers(count_combinations);
+    wt_over_few_workers(count_combinations, NULL);
 }
 
 /* ---- disjoint sets: each element has a generator of its representative ---- */
@@ -716,7 +709,7 @@ static void *unite(void *arg)
 static void test_generator_cases_disjoint_sets(void **state)
 {
     (void)state;
-    over_workers(unite);
+    wt_over_few_workers(unite, NULL);
 }
 
 /* ---- the sieve: a chain that grows by one generator for each prime ---- */
@@ -783,7 +776,7 @@ static void *find_primes(void *arg)
 static void test_generator_cases_sieve_is_dropped_as_a_whole(void **state)
 {
     (void)state;
-    over_workers(find_primes);
+    wt_over_few_workers(find_primes, NULL);
 }
 
 /* ---- numbers of the form 2^i 3^j 5^k: generators that feed on their own output ---- */
@@ -861,7 +854,7 @@ static void *feed_on_itself(void *arg)
 static void test_generator_cases_lists_that_feed_on_themselves(void **state)
 {
     (void)state;
-    over_workers(feed_on_itself);
+    wt_over_few_workers(feed_on_itself, NULL);
 }
 
 /* ---- backtracking: a generator for each level, made for the choices of those before it ---- */
@@ -925,7 +918,7 @@ static void *solve(void *arg)
 static void test_generator_cases_queens(void **state)
 {
     (void)state;
-    over_workers(solve);
+    wt_over_few_workers(solve, NULL);
 }
 
 int main(void)

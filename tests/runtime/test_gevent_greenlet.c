@@ -6,19 +6,6 @@
 
 enum { LISTENERS = 10 };
 
-static void over_three(weft_fn *body)
-{
-    for (unsigned workers = 1; workers <= 4; workers *= 2)
-        wt_run(workers, body, NULL);
-}
-
-#define CASE(name, body) \
-    static void name(void **state) \
-    { \
-        (void)state; \
-        over_three(body); \
-    }
-
 static void *return_arg(void *arg)
 {
     return arg;
@@ -79,7 +66,7 @@ static void *link_to_answer(void *arg)
     return NULL;
 }
 
-CASE(test_link_to_asyncresult, link_to_answer)
+WT_CASE(test_link_to_asyncresult, link_to_answer)
 
 static void send_handle(weft_t *t, void *arg)
 {
@@ -114,7 +101,7 @@ static void *link_to_queue(void *arg)
     return NULL;
 }
 
-CASE(test_link_to_queue_and_channel, link_to_queue)
+WT_CASE(test_link_to_queue_and_channel, link_to_queue)
 
 /* ---- unlinking ---- */
 
@@ -142,7 +129,7 @@ static void *unlink_then_kill(void *arg)
     return NULL;
 }
 
-CASE(test_unlink_of_each_kind, unlink_then_kill)
+WT_CASE(test_unlink_of_each_kind, unlink_then_kill)
 
 /* ---- links of every kind, for every end ---- */
 
@@ -192,7 +179,7 @@ static void *return_link(void *arg)
     return NULL;
 }
 
-CASE(test_return_link_and_link_value, return_link)
+WT_CASE(test_return_link_and_link_value, return_link)
 
 static void *kill_link(void *arg)
 {
@@ -207,7 +194,7 @@ static void *kill_link(void *arg)
     return NULL;
 }
 
-CASE(test_return_link_of_a_killed_one, kill_link)
+WT_CASE(test_return_link_of_a_killed_one, kill_link)
 
 static void *raise_link(void *arg)
 {
@@ -217,7 +204,7 @@ static void *raise_link(void *arg)
     return NULL;
 }
 
-CASE(test_raise_link_and_link_exception, raise_link)
+WT_CASE(test_raise_link_and_link_exception, raise_link)
 
 /* ---- ids, joinall ---- */
 
@@ -232,7 +219,7 @@ static void *minimal_id(void *arg)
     return NULL;
 }
 
-CASE(test_minimal_id, minimal_id)
+WT_CASE(test_minimal_id, minimal_id)
 
 static void *wait_noerrors(void *arg)
 {
@@ -255,7 +242,7 @@ static void *wait_noerrors(void *arg)
     return NULL;
 }
 
-CASE(test_wait_noerrors, wait_noerrors)
+WT_CASE(test_wait_noerrors, wait_noerrors)
 
 static void *wait_error(void *arg)
 {
@@ -270,7 +257,7 @@ static void *wait_error(void *arg)
     return NULL;
 }
 
-CASE(test_wait_error, wait_error)
+WT_CASE(test_wait_error, wait_error)
 
 static void *wait_and_fail(void *arg)
 {
@@ -289,7 +276,7 @@ static void *exception_order(void *arg)
     return NULL;
 }
 
-CASE(test_joinall_exception_order, exception_order)
+WT_CASE(test_joinall_exception_order, exception_order)
 
 static void *count_raise_error(void *arg)
 {
@@ -302,7 +289,7 @@ static void *count_raise_error(void *arg)
     return NULL;
 }
 
-CASE(test_joinall_count_without_raise_error, count_raise_error)
+WT_CASE(test_joinall_count_without_raise_error, count_raise_error)
 
 static void *joinall_twice(void *arg)
 {
@@ -315,7 +302,7 @@ static void *joinall_twice(void *arg)
     return NULL;
 }
 
-CASE(test_joinall_with_one_twice, joinall_twice)
+WT_CASE(test_joinall_with_one_twice, joinall_twice)
 
 /* ---- listeners that fail ---- */
 
@@ -359,7 +346,7 @@ static void *listeners_error(void *arg)
     return NULL;
 }
 
-CASE(test_multiple_listeners_error, listeners_error)
+WT_CASE(test_multiple_listeners_error, listeners_error)
 
 /* ---- names ---- */
 
@@ -379,7 +366,7 @@ static void *names(void *arg)
     return NULL;
 }
 
-CASE(test_str, names)
+WT_CASE(test_str, names)
 
 /* ---- waits with a timeout: join, get, joinall of none and of some ---- */
 
@@ -402,7 +389,7 @@ static void *wait_times_out(void *arg)
     return NULL;
 }
 
-CASE(test_join_get_and_joinall_wait_as_long_as_asked, wait_times_out)
+WT_CASE(test_join_get_and_joinall_wait_as_long_as_asked, wait_times_out)
 
 /* ---- basics ---- */
 
@@ -418,7 +405,7 @@ static void *spawn_non_callable(void *arg)
     return NULL;
 }
 
-CASE(test_spawn_non_callable, spawn_non_callable)
+WT_CASE(test_spawn_non_callable, spawn_non_callable)
 
 static void *set_event(void *arg)
 {
@@ -435,7 +422,7 @@ static void *spawn_raw(void *arg)
     return NULL;
 }
 
-CASE(test_spawn_raw_passes_its_argument, spawn_raw)
+WT_CASE(test_spawn_raw_passes_its_argument, spawn_raw)
 
 /* From the spawn to the end, with a value or an error. */
 static void exit_with(weft_fn *fn, int error, intptr_t value)
@@ -469,7 +456,7 @@ static void *exits(void *arg)
     return NULL;
 }
 
-CASE(test_simple_and_error_exit, exits)
+WT_CASE(test_simple_and_error_exit, exits)
 
 static weft_key tree_key;
 
@@ -497,7 +484,7 @@ static void *tree_locals(void *arg)
     return NULL;
 }
 
-CASE(test_tree_locals, tree_locals)
+WT_CASE(test_tree_locals, tree_locals)
 
 static _Atomic(int) called;
 
@@ -523,7 +510,7 @@ static void *spawn_callback(void *arg)
     return NULL;
 }
 
-CASE(test_add_spawn_callback, spawn_callback)
+WT_CASE(test_add_spawn_callback, spawn_callback)
 
 static void *not_dead_at_first(void *arg)
 {
@@ -541,7 +528,7 @@ static void *dead_during_switch(void *arg)
     return NULL;
 }
 
-CASE(test_dead_is_false_for_the_one_that_starts, dead_during_switch)
+WT_CASE(test_dead_is_false_for_the_one_that_starts, dead_during_switch)
 
 /* ---- with spawn(…) as g: ---- */
 
@@ -569,7 +556,7 @@ static void *contexts(void *arg)
     return NULL;
 }
 
-CASE(test_context_manager, contexts)
+WT_CASE(test_context_manager, contexts)
 
 /* ---- iwait ---- */
 
@@ -587,7 +574,7 @@ static void *iwait_partly(void *arg)
     return NULL;
 }
 
-CASE(test_iwait_partial_and_nogarbage, iwait_partly)
+WT_CASE(test_iwait_partial_and_nogarbage, iwait_partly)
 
 int main(void)
 {

@@ -1,14 +1,6 @@
 /* The cases of gevent's tests of kill, killall and of sets of greenlets, in terms of weft; each over 1, 2 and 4 workers. */
 #include "runtime.h"
 
-#define CASE(name, body) \
-    static void name(void **state) \
-    { \
-        (void)state; \
-        for (unsigned workers = 1; workers <= 4; workers *= 2) \
-            wt_run(workers, body, NULL); \
-    }
-
 /* ---- one that is killed, before and while it runs ---- */
 
 struct victim {
@@ -84,7 +76,7 @@ static void *kill_matrix(void *arg)
     return NULL;
 }
 
-CASE(test_kill_blocking_or_not_one_or_all_before_and_while_it_runs, kill_matrix)
+WT_CASE(test_kill_blocking_or_not_one_or_all_before_and_while_it_runs, kill_matrix)
 
 static void *return_arg(void *arg)
 {
@@ -102,7 +94,7 @@ static void *killall_ended(void *arg)
     return NULL;
 }
 
-CASE(test_killall_of_those_that_have_ended, killall_ended)
+WT_CASE(test_killall_of_those_that_have_ended, killall_ended)
 
 /* A detached one has no handle, but it may be told of by itself. */
 static void *tell_and_sleep(void *arg)
@@ -129,7 +121,7 @@ static void *killall_raw(void *arg)
     return NULL;
 }
 
-CASE(test_killall_raw, killall_raw)
+WT_CASE(test_killall_raw, killall_raw)
 
 /* ---- sets ---- */
 
@@ -154,7 +146,7 @@ static void *wait_all(void *arg)
     return NULL;
 }
 
-CASE(test_group_waitall, wait_all)
+WT_CASE(test_group_waitall, wait_all)
 
 static void *kill_group(void *arg)
 {
@@ -167,7 +159,7 @@ static void *kill_group(void *arg)
     return NULL;
 }
 
-CASE(test_group_kill_blocking_or_not, kill_group)
+WT_CASE(test_group_kill_blocking_or_not, kill_group)
 
 /* One that does not die: in weft a kill stays, so each blocking call ends with it until the body returns. It is counted
  * here how often, and that a second kill adds nothing. */
@@ -219,7 +211,7 @@ static void *kill_fires_once(void *arg)
     return NULL;
 }
 
-CASE(test_group_kill_fires_once, kill_fires_once)
+WT_CASE(test_group_kill_fires_once, kill_fires_once)
 
 /* killall with a timeout: those that have not started are dead at once, those that clean up for long are not. */
 static void *killall_timeout(void *arg)
@@ -238,7 +230,7 @@ static void *killall_timeout(void *arg)
     return NULL;
 }
 
-CASE(test_killall_timeout_started_and_not, killall_timeout)
+WT_CASE(test_killall_timeout_started_and_not, killall_timeout)
 
 /* One of the set has failed already, or does so while it is killed. */
 static void *fail_at_once(void *arg)
@@ -256,7 +248,7 @@ static void *killall_with_failed(void *arg)
     return NULL;
 }
 
-CASE(test_killall_with_one_that_fails, killall_with_failed)
+WT_CASE(test_killall_with_one_that_fails, killall_with_failed)
 
 int main(void)
 {

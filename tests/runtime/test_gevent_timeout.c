@@ -4,14 +4,6 @@
 #define SHORT WEFT_MILLISECOND
 #define LONG (WEFT_SECOND * 1000)
 
-#define CASE(name, body) \
-    static void name(void **state) \
-    { \
-        (void)state; \
-        for (unsigned workers = 1; workers <= 4; workers *= 2) \
-            wt_run(workers, body, NULL); \
-    }
-
 /* It ends a wait for nothing, and can be started again. */
 static void *expires(void *arg)
 {
@@ -27,7 +19,7 @@ static void *expires(void *arg)
     return NULL;
 }
 
-CASE(test_expires_and_again, expires)
+WT_CASE(test_expires_and_again, expires)
 
 /* Which of two it was is asked of each: an inner one that has not fired lets the outer one's error pass. */
 static void *identity(void *arg)
@@ -52,7 +44,7 @@ static void *identity(void *arg)
     return NULL;
 }
 
-CASE(test_context_manager_tells_its_own, identity)
+WT_CASE(test_context_manager_tells_its_own, identity)
 
 /* The silent form: a block that is left without an error. */
 static int block_or_nothing(int64_t ns, int64_t sleep)
@@ -72,7 +64,7 @@ static void *silent(void *arg)
     return NULL;
 }
 
-CASE(test_context_manager_false, silent)
+WT_CASE(test_context_manager_false, silent)
 
 static void *cancelled(void *arg)
 {
@@ -86,7 +78,7 @@ static void *cancelled(void *arg)
     return NULL;
 }
 
-CASE(test_cancel, cancelled)
+WT_CASE(test_cancel, cancelled)
 
 /* with_timeout: run a function under a timeout, and return a value of one's own if that fires. */
 static int with_timeout(int64_t ns, int (*fn)(int64_t), int64_t arg, int instead)
@@ -120,7 +112,7 @@ static void *with_timeouts(void *arg)
     return NULL;
 }
 
-CASE(test_with_timeout, with_timeouts)
+WT_CASE(test_with_timeout, with_timeouts)
 
 /* None and -1 never, 0 at the next wait. */
 static void *special_values(void *arg)
@@ -137,7 +129,7 @@ static void *special_values(void *arg)
     return NULL;
 }
 
-CASE(test_seconds_none_and_zero, special_values)
+WT_CASE(test_seconds_none_and_zero, special_values)
 
 /* A timeout is its coroutine's own: others wait on, and it does not follow to those that are spawned. */
 static void *sleep_short(void *arg)
@@ -160,7 +152,7 @@ static void *own(void *arg)
     return NULL;
 }
 
-CASE(test_timeout_is_of_one_coroutine, own)
+WT_CASE(test_timeout_is_of_one_coroutine, own)
 
 int main(void)
 {

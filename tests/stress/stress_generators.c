@@ -8,27 +8,8 @@
 #include <unistd.h>
 
 #include "core/stack.h"
+#include "memory.h"
 #include "runtime.h"
-
-/* What a sanitizer leaves of it: see stress_scale.c. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FIBERS_MAX 3000
-#define MEMORY_TELLS 0
-#endif
-#if __has_feature(address_sanitizer)
-#define MEMORY_TELLS 0
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define MEMORY_TELLS 0
-#endif
-#ifndef FIBERS_MAX
-#define FIBERS_MAX INT32_MAX
-#endif
-#ifndef MEMORY_TELLS
-#define MEMORY_TELLS 1
-#endif
 
 enum {
     MANY = 100000,
@@ -50,26 +31,7 @@ struct crowd {
 static int many(void)
 {
     int n = wt_scaled(full ? MILLION : MANY);
-    return n < FIBERS_MAX ? n : FIBERS_MAX;
-}
-
-static int64_t status_kib(const char *name)
-{
-    char line[200];
-    long long kib = -1;
-    FILE *status = fopen("/proc/self/status", "re");
-    while (status != NULL && fgets(line, sizeof line, status) != NULL)
-        if (strncmp(line, name, strlen(name)) == 0)
-            sscanf(line + strlen(name), " %lld", &kib);
-    if (status != NULL)
-        fclose(status);
-    return kib;
-}
-
-/* Resident memory and page tables. */
-static int64_t memory_kib(void)
-{
-    return status_kib("VmRSS:") + status_kib("VmPTE:");
+    return n < WT_FIBERS_MAX ? n : WT_FIBERS_MAX;
 }
 
 /* Yields once. */
@@ -133,13 +95,13 @@ static void *open_and_close(void *arg)
     struct crowd *crowd = arg;
     for (int round = 0; round < 2; round++) {
         size_t stacks = wf_stack_live();
-        int64_t before_kib = memory_kib(), began = weft_now();
+        int64_t before_kib = wt_memory_kib(), began = weft_now();
         crowd->begun = crowd->ended = crowd->next_hand = 0;
         wt_spawn_and_join(HANDS, open_part, crowd);
-        int64_t opened = weft_now(), each = (memory_kib() - before_kib) * 1024 / crowd->n;
+        int64_t opened = weft_now(), each = (wt_memory_kib() - before_kib) * 1024 / crowd->n;
         CHECK_INT(crowd->begun, crowd->n);
         CHECK_INT((int64_t)wf_stack_live(), (int64_t)stacks + crowd->n);
-        CHECK(!MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
+        CHECK(!WT_MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
         if (round == 0)
             wt_spawn_and_join(HANDS, close_part, crowd);
         else
@@ -161,13 +123,13 @@ static void test_generators_by_the_million_leave_nothing(void **state)
     crowd.gens = calloc((size_t)crowd.n, sizeof *crowd.gens);
     assert_non_null(crowd.gens);
     memset(crowd.gens, 1, (size_t)crowd.n * sizeof *crowd.gens); /* resident before the first look at the memory */
-    int64_t before_kib = memory_kib();
+    int64_t before_kib = wt_memory_kib();
     for (unsigned workers = 1; workers <= 2; workers++) {
         wt_run(workers, open_and_close, &crowd);
         malloc_trim(0); /* it keeps what was freed */
-        int64_t kept_kib = memory_kib() - before_kib;
+        int64_t kept_kib = wt_memory_kib() - before_kib;
         print_message("%u workers: %lld KiB kept\n", workers, (long long)kept_kib);
-        CHECK(!MEMORY_TELLS || kept_kib < SLACK_KIB);
+        CHECK(!WT_MEMORY_TELLS || kept_kib < SLACK_KIB);
     }
     free(crowd.gens);
     wt_finish();

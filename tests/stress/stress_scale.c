@@ -5,29 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "runtime.h"
 #include "sched/worker.h"
-
-/* What a sanitizer leaves of it: memory with a shadow tells nothing, and ThreadSanitizer aborts at 8,128 threads and fibers. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FIBERS_MAX 3000
-#endif
-#if __has_feature(address_sanitizer)
-#define MEMORY_TELLS 0
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define MEMORY_TELLS 0
-#endif
-#ifdef FIBERS_MAX
-#define MEMORY_TELLS 0
-#else
-#define FIBERS_MAX INT32_MAX
-#endif
-#ifndef MEMORY_TELLS
-#define MEMORY_TELLS 1
-#endif
 
 enum {
     MANY = 100000,
@@ -43,38 +23,18 @@ static bool full;
 static int many(void)
 {
     int n = wt_scaled(full ? MILLION : MANY);
-    return n < FIBERS_MAX ? n : FIBERS_MAX;
+    return n < WT_FIBERS_MAX ? n : WT_FIBERS_MAX;
 }
 
 /* ---- memory ---- */
 
-/* KiB of a line of /proc/self/status. */
-static int64_t status_kib(const char *name)
-{
-    char line[200];
-    long long kib = -1;
-    FILE *status = fopen("/proc/self/status", "re");
-    while (status != NULL && fgets(line, sizeof line, status) != NULL)
-        if (strncmp(line, name, strlen(name)) == 0)
-            sscanf(line + strlen(name), " %lld", &kib);
-    if (status != NULL)
-        fclose(status);
-    return kib;
-}
-
-/* Resident memory and page tables. */
-static int64_t memory_kib(void)
-{
-    return status_kib("VmRSS:") + status_kib("VmPTE:");
-}
-
 /* Control blocks are kept for ever by design; all else must be back. */
 static void check_memory_is_back(int64_t before_kib, int n)
 {
-    int64_t kept_kib = memory_kib() - before_kib;
+    int64_t kept_kib = wt_memory_kib() - before_kib;
     print_message("%u workers, %d coroutines: %lld KiB kept, of which blocks %lld KiB\n", wt_workers(), n,
                   (long long)kept_kib, (long long)n * BLOCK_BYTES / 1024);
-    CHECK(!MEMORY_TELLS || kept_kib < (int64_t)n * BLOCK_BYTES / 1024 + SLACK_KIB);
+    CHECK(!WT_MEMORY_TELLS || kept_kib < (int64_t)n * BLOCK_BYTES / 1024 + SLACK_KIB);
 }
 
 /* ---- asleep ---- */
@@ -137,8 +97,8 @@ static void *sleep_and_wake(void *arg)
     struct crowd *crowd = arg;
     int64_t began = put_all_to_sleep(crowd);
     int64_t spawned = weft_now();
-    int64_t each = (memory_kib() - crowd->before_kib) * 1024 / crowd->n;
-    CHECK(!MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
+    int64_t each = (wt_memory_kib() - crowd->before_kib) * 1024 / crowd->n;
+    CHECK(!WT_MEMORY_TELLS || sysconf(_SC_PAGESIZE) != 4096 || each <= EACH_MOST);
     join_crowd(crowd);
     print_message("%u workers: %d asleep at once after %lld ms, %lld bytes each (resident and page tables), all up "
                   "%lld ms late\n",
@@ -166,10 +126,10 @@ static void over_one_and_two_workers(weft_fn *body, int64_t sleep_ns, int expect
     crowd.ts = calloc((size_t)crowd.n, sizeof *crowd.ts);
     assert_non_null(crowd.ts);
     memset(crowd.ts, 1, (size_t)crowd.n * sizeof *crowd.ts); /* resident before the first look at the memory */
-    int64_t before_kib = memory_kib();
+    int64_t before_kib = wt_memory_kib();
     for (unsigned workers = 1; workers <= 2; workers++) {
         crowd.asleep = crowd.awake = crowd.wrong = 0;
-        crowd.before_kib = memory_kib();
+        crowd.before_kib = wt_memory_kib();
         crowd.until = weft_after(sleep_ns);
         wt_run(workers, body, &crowd);
         check_memory_is_back(before_kib, crowd.n);

@@ -147,6 +147,12 @@ void wt_over_workers(weft_fn *body, void *arg)
         wt_run(workers, body, arg);
 }
 
+void wt_over_few_workers(weft_fn *body, void *arg)
+{
+    for (unsigned workers = 1; workers <= 4; workers *= 2)
+        wt_run(workers, body, arg);
+}
+
 void wt_over_workers_and_thread(weft_fn *body, void *arg)
 {
     wt_over_workers(body, arg);

@@ -50,7 +50,18 @@ void wt_stop(void);
 /* The same over 1, 2, 4 and 8 workers in turn. */
 void wt_over_workers(weft_fn *body, void *arg);
 
-/* And then once on a plain thread, beside one worker. */
+/* Over 1, 2 and 4. */
+void wt_over_few_workers(weft_fn *body, void *arg);
+
+/* A test that does no more than that. */
+#define WT_CASE(name, body) \
+    static void name(void **state) \
+    { \
+        (void)state; \
+        wt_over_few_workers(body, NULL); \
+    }
+
+/* Over 1, 2, 4 and 8, and then once on a plain thread, beside one worker. */
 void wt_over_workers_and_thread(weft_fn *body, void *arg);
 
 /* How many workers the present run has. */

@@ -21,12 +21,6 @@ void wt_check_wait(int (*wait)(void *object, int64_t deadline), void *object)
     CHECK_INT(weft_timeout_stop(&outer), 0);
 }
 
-void wt_over_few_workers(weft_fn *body, void *arg)
-{
-    for (unsigned workers = 1; workers <= 4; workers *= 2)
-        wt_run(workers, body, arg);
-}
-
 int wt_joined(weft_t *t)
 {
     void *result = NULL;

@@ -8,9 +8,6 @@
  * an outer weft_timeout that is earlier ends it, and is the one that fired; one that is later does not fire. */
 void wt_check_wait(int (*wait)(void *object, int64_t deadline), void *object);
 
-/* Over 1, 2 and 4 workers. */
-void wt_over_few_workers(weft_fn *body, void *arg);
-
 /* Join t; its result is a number. */
 int wt_joined(weft_t *t);
 

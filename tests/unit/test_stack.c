@@ -16,32 +16,9 @@
 #include <cmocka.h>
 
 #include "core/stack.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "memory.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024, CLASS_64K = 2, CLASS_256K = 4 };
-
-static long status_kib(const char *field)
-{
-    FILE *file = fopen("/proc/self/status", "re");
-    char line[256];
-    long value = -1;
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, field, strlen(field)) == 0)
-            value = strtol(line + strlen(field) + 1, NULL, 10);
-    if (file != NULL)
-        fclose(file);
-    return value;
-}
 
 /* Run a body in a child, because it dies or because it needs a process without stacks. */
 static int status_of_child(void (*body)(void))
@@ -261,7 +238,7 @@ static void test_stack_mprotect_exhausted_fails_and_recovers(void **state)
 static void exhaust_address_space(void)
 {
     /* What is there and 96 MiB more: less than a slab of the largest class. */
-    rlim_t most = (rlim_t)status_kib("VmSize") * KIB + 96 * MIB;
+    rlim_t most = (rlim_t)wt_status_kib("VmSize") * KIB + 96 * MIB;
     setrlimit(RLIMIT_AS, &(struct rlimit){.rlim_cur = most, .rlim_max = most});
     wf_stack *stack = wf_stack_new(NULL, WF_STACK_CLASSES - 1);
     if (stack == NULL)
@@ -276,7 +253,7 @@ static void exhaust_address_space(void)
 static void test_stack_short_address_space_gets_smaller_slabs_then_null(void **state)
 {
     (void)state;
-    if (SANITIZED) {
+    if (!WT_MEMORY_TELLS) {
         print_message("a sanitizer needs the address space: ");
         skip();
     }
@@ -493,17 +470,17 @@ static void test_stack_hundred_thousand_are_guarded_and_memory_returns(void **st
     wf_stack **stacks = calloc(MANY, sizeof *stacks);
     memset(stacks, 1, MANY * sizeof *stacks); /* present before the first measurement */
     wf_stack_cache cache = {0};
-    long resident = status_kib("VmRSS");
-    long tables = status_kib("VmPTE");
+    int64_t resident = wt_status_kib("VmRSS");
+    int64_t tables = wt_status_kib("VmPTE");
     for (int round = 0; round < 2; round++) {
         assert_int_equal(hold_many_and_free_them(&cache, stacks), MANY);
         assert_int_equal(wf_stack_live(), 0);
     }
     wf_stack_cache_flush(&cache);
-    if (!SANITIZED) {
+    if (WT_MEMORY_TELLS) {
         /* One page for each slab's header stays, and one warm slab's tables. */
-        assert_true(status_kib("VmRSS") - resident < 4 * KIB);
-        assert_true(status_kib("VmPTE") - tables < 2 * KIB);
+        assert_true(wt_status_kib("VmRSS") - resident < 4 * KIB);
+        assert_true(wt_status_kib("VmPTE") - tables < 2 * KIB);
     }
     free(stacks);
 }
